@@ -1,0 +1,137 @@
+"""Squares and circles painted over the photo, each with its own fill and opacity."""
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import cv2
+import numpy as np
+from pydantic import field_validator
+
+from pipeline.config import ordered
+from pipeline.corruptions import CORRUPTIONS, Array, Corruption, Drawn, Window
+from pipeline.seeds import field, seed_of
+
+Fill = Literal["color", "black", "white", "noise"]
+TRIES = 40
+
+
+@CORRUPTIONS.add
+class Shapes(Corruption):
+    """`size_range`: side or radius as a share of the photo's short side; `covered_range`: share of
+    the tile.
+
+    `num_range` counts the shapes on the whole photo; a tile shows those that fall into it.
+    """
+
+    extent = "local"
+    num_range: tuple[int, int]
+    size_range: tuple[float, float]
+    covered_range: tuple[float, float]
+    opacity_range: tuple[float, float]
+    fills: tuple[Fill, ...]
+
+    _ordered = field_validator("num_range", "size_range", "covered_range", "opacity_range")(ordered)
+
+    def draw(self, shape: Sequence[int], rng: np.random.Generator) -> Drawn:
+        """Shapes in tile coordinates. Draws anew until the covered area lies in `covered_range`."""
+        window = Window.of(shape)
+        best: list[dict[str, Any]] = []
+        best_miss, best_covered = np.inf, 0.0
+        for _ in range(TRIES):
+            shapes = self._draw_photo(window, rng)
+            covered = float(np.count_nonzero(_paint_mask(window[:2], shapes))) / (
+                window.height * window.width
+            )
+            low, high = self.covered_range
+            miss = max(low - covered, covered - high, 0.0)
+            if miss < best_miss:
+                best, best_miss, best_covered = shapes, miss, covered
+            if miss == 0.0:
+                break
+        return {"shapes": best, "covered": round(best_covered, 5)}
+
+    def apply(self, tile: Array, drawn: Drawn) -> tuple[Array, Array]:
+        """Paint the shapes in order; the mask is exactly the painted pixels."""
+        out = tile.copy()
+        mask = np.zeros(tile.shape[:2], np.uint8)
+        for shape in drawn["shapes"]:
+            region = np.zeros_like(mask)
+            _paint(region, shape)
+            box = _bounds(shape, region.shape)
+            inside = region[box] > 0
+            fill = _fill(shape, tile.shape, box)
+            mixed = cv2.addWeighted(
+                out[box], 1 - shape["opacity"], fill, shape["opacity"], 0
+            ).reshape(fill.shape)
+            out[box][inside] = mixed[inside]
+            mask |= region
+        return out, mask
+
+    def severity(self, drawn: Drawn) -> float:
+        """The covered share of the tile, against the largest that a recipe may ask for (35 %)."""
+        return min(1.0, float(drawn["covered"]) / 0.35)
+
+    def _draw_photo(self, window: Window, rng: np.random.Generator) -> list[dict[str, Any]]:
+        """Shapes over a photo of ``photo_side²`` (at least the tile), kept where they touch the
+        tile."""
+        side = max(window.photo_side, window.height, window.width)
+        top = int(rng.integers(0, side - window.height + 1))
+        left = int(rng.integers(0, side - window.width + 1))
+        low, high = np.log(self.size_range[0]), np.log(self.size_range[1])
+        shapes = []
+        for _ in range(int(rng.integers(self.num_range[0], self.num_range[1] + 1))):
+            size = max(1, round(float(np.exp(rng.uniform(low, high))) * window.photo_side))
+            shape = {
+                "kind": ("square", "circle")[int(rng.integers(2))],
+                "y": int(rng.integers(0, side)) - top,
+                "x": int(rng.integers(0, side)) - left,
+                "size": size,
+                "fill": self.fills[int(rng.integers(len(self.fills)))],
+                "color": [int(value) for value in rng.integers(0, 256, 3)],
+                "opacity": round(float(rng.uniform(*self.opacity_range)), 3),
+                "seed": seed_of(rng),
+            }
+            (y0, y1), (x0, x1) = _reach(shape)
+            if y1 > 0 and x1 > 0 and y0 < window.height and x0 < window.width:
+                shapes.append(shape)
+        return shapes
+
+
+def _reach(shape: dict[str, Any]) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Half-open rows and columns that a shape may touch."""
+    y, x, size = shape["y"], shape["x"], shape["size"]
+    if shape["kind"] == "circle":
+        return (y - size, y + size + 1), (x - size, x + size + 1)
+    return (y - size // 2, y - size // 2 + size), (x - size // 2, x - size // 2 + size)
+
+
+def _bounds(shape: dict[str, Any], extent: tuple[int, ...]) -> tuple[slice, slice]:
+    rows, columns = _reach(shape)
+    return tuple(  # type: ignore[return-value]
+        slice(max(0, low), max(0, min(limit, high)))
+        for (low, high), limit in zip((rows, columns), extent, strict=True)
+    )
+
+
+def _paint(mask: Array, shape: dict[str, Any]) -> None:
+    if shape["kind"] == "circle":
+        cv2.circle(mask, (shape["x"], shape["y"]), shape["size"], 255, cv2.FILLED)
+    else:
+        mask[_bounds(shape, mask.shape)] = 255
+
+
+def _paint_mask(extent: tuple[int, int], shapes: list[dict[str, Any]]) -> Array:
+    mask = np.zeros(extent, np.uint8)
+    for shape in shapes:
+        _paint(mask, shape)
+    return mask
+
+
+def _fill(shape: dict[str, Any], extent: tuple[int, ...], box: tuple[slice, slice]) -> Array:
+    """The fill of the shape's bounding box, in as many channels as the tile has."""
+    height, width = (side.stop - side.start for side in box)
+    channels = extent[2]
+    if shape["fill"] == "noise":
+        return field(shape["seed"]).integers(0, 256, (height, width, channels), np.uint8)
+    flat = {"black": [0, 0, 0], "white": [255, 255, 255]}.get(shape["fill"], shape["color"])
+    return np.full((height, width, channels), flat[:channels], np.uint8)

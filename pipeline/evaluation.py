@@ -1,0 +1,133 @@
+"""A system and the classical baselines on the same held-out samples: one row a sample, then the
+means."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+
+from pipeline import metrics
+from pipeline.config import Section
+from pipeline.files import write_json
+from pipeline.rows import COUNTS, Row
+from pipeline.shards import Array, Sample, read_manifest, read_samples
+from pipeline.stream import to_batch
+from pipeline.systems import System
+from pipeline.systems.baselines import BASELINES
+from pipeline.validation import to_pictures
+
+Progress = Callable[[int, int], None]
+
+
+class EvaluateSection(Section):
+    """A pair to measure, and the classical `baselines` measured on the same samples."""
+
+    system: str
+    recipe: str
+    baselines: tuple[str, ...]
+
+
+class Pictures(NamedTuple):
+    """What came of one sample. `mask`: float H×W probability of damage, or None."""
+
+    prediction: Array
+    composite: Array
+    mask: Array | None
+
+
+@dataclass
+class Evaluation:
+    """One system on the test split of one shard folder; finished photos are kept in `work`."""
+
+    system: System
+    shards: Path
+    baselines: tuple[str, ...]
+    work: Path
+    device: torch.device
+
+    def run(self, progress: Progress) -> dict[str, Any]:
+        """``{"rows": …, "tuned": …}``: every test sample's row, by key, and the baselines'
+        strengths."""
+        tuned = self._tune()
+        manifest = read_manifest(self.shards)
+        total, done = manifest.num_samples("test"), 0
+        rows: list[Row] = []
+        for photo, samples in by_photo(read_samples(self.shards, "test")):
+            rows += self._photo_rows(photo, samples, tuned)
+            done += len(samples)
+            progress(done, total)
+        return {"rows": sorted(rows, key=lambda row: str(row["key"])), "tuned": tuned}
+
+    def _tune(self) -> dict[str, dict[str, float]]:
+        path = self.work / "tuned.json"
+        if not path.is_file():
+            pairs = [
+                (one.clean, one.corrupted, one.mask) for one in read_samples(self.shards, "val")
+            ]
+            write_json(path, {name: BASELINES[name]().tune(pairs) for name in self.baselines})
+        tuned: dict[str, dict[str, float]] = json.loads(path.read_text())
+        return tuned
+
+    def _photo_rows(
+        self, photo: str, samples: Sequence[Sample], tuned: dict[str, dict[str, float]]
+    ) -> list[Row]:
+        """Rows of one photo: the unit of resume."""
+        path = self.work / "rows" / f"{photo}.json"
+        if not path.is_file():
+            write_json(path, [self._row(sample, tuned) for sample in samples])
+        rows: list[Row] = json.loads(path.read_text())
+        return rows
+
+    def _row(self, sample: Sample, tuned: dict[str, dict[str, float]]) -> Row:
+        restored = restore_sample(self.system, sample, self.device)
+        pictures = {
+            "input": sample.corrupted,
+            "prediction": restored.prediction,
+            "composite": restored.composite,
+        }
+        for name, strength in tuned.items():
+            pictures[name] = BASELINES[name]().restore(sample.corrupted, sample.mask, strength)
+        steps = sample.story.get("steps", [])
+        row: Row = {
+            "key": sample.key,
+            "covered": round(float(np.count_nonzero(sample.mask)) / sample.mask.size, 6),
+            "severity": max((float(step["severity"]) for step in steps), default=0.0),
+        }
+        for name, picture in pictures.items():
+            values = metrics.measure(picture, sample.clean, sample.mask)
+            row |= {f"{name}.{metric}": _finite(value) for metric, value in values.items()}
+        if restored.mask is not None:
+            counts = metrics.mask_counts(restored.mask, sample.mask, self.system.threshold)
+            row |= dict(zip(COUNTS, counts, strict=True))
+        return row
+
+
+@torch.no_grad()
+def restore_sample(system: System, sample: Sample, device: torch.device) -> Pictures:
+    """A system's answer to one sample, in float32."""
+    batch = to_batch([(sample.clean, sample.corrupted, sample.mask)]).to(device)
+    restored = system.restore(batch.corrupted)
+    mask = None if restored.mask is None else restored.mask[0, 0].float().cpu().numpy()
+    return Pictures(to_pictures(restored.prediction)[0], to_pictures(restored.composite)[0], mask)
+
+
+def by_photo(samples: Iterable[Sample]) -> Iterator[tuple[str, list[Sample]]]:
+    """Samples gathered by the photo that their key names."""
+    gathered: dict[str, list[Sample]] = {}
+    for sample in samples:
+        gathered.setdefault(sample.key.split("_")[0], []).append(sample)
+    yield from sorted(gathered.items())
+
+
+def _finite(value: float | None) -> float | None:
+    """JSON has no infinity; equal pictures count as the clip that averages use."""
+    if value is None or math.isfinite(value):
+        return None if value is None else round(value, 6)
+    return metrics.PSNR_CLIP

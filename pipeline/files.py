@@ -1,0 +1,151 @@
+"""Every touch of the disk that must not go wrong: atomic writes, hashes, locks, whole-folder
+publishing."""
+
+import contextlib
+import errno
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from pipeline.errors import BusyError, PipelineError
+
+CHUNK = 1 << 20
+
+
+class DiskError(PipelineError):
+    """The disk refused: full, read-only, or not allowed."""
+
+
+def write_bytes(path: Path, data: bytes | memoryview) -> None:
+    """Write `data` so that `path` holds either the old content or all of the new, even after a
+    kill."""
+    with atomic(path) as temporary, open(temporary, "wb") as file:
+        file.write(data)
+
+
+def write_text(path: Path, text: str) -> None:
+    """`write_bytes` of UTF-8 text."""
+    write_bytes(path, text.encode())
+
+
+def write_json(path: Path, data: Any) -> None:
+    """Sorted, indented, finite JSON with a final newline: the same data is the same bytes."""
+    write_text(path, to_json(data, indent=1) + "\n")
+
+
+def to_json(data: Any, indent: int | None = None) -> str:
+    """The one spelling of JSON used for files and for hashes (sorted keys, no nan)."""
+    separators = (",", ": ") if indent else (",", ":")
+    return json.dumps(
+        data,
+        sort_keys=True,
+        indent=indent,
+        separators=separators,
+        ensure_ascii=False,
+        allow_nan=False,
+    )
+
+
+@contextlib.contextmanager
+def atomic(path: Path) -> Iterator[Path]:
+    """Give a temporary name beside `path`; on success fsync it and move it to `path`, else remove
+    it."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=".tmp-", suffix=path.suffix, dir=path.parent)
+        os.close(handle)
+    except OSError as error:
+        raise _disk_error(path, error) from None
+    temporary = Path(name)
+    try:
+        yield temporary
+        _sync(temporary)
+        temporary.chmod(0o644)
+        temporary.replace(path)
+        _sync(path.parent)
+    except OSError as error:
+        raise _disk_error(path, error) from None
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def sha256_file(path: Path) -> str:
+    """Hex sha256 of a file's bytes."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def sha256_bytes(data: bytes | memoryview) -> str:
+    """Hex sha256 of bytes."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def copy_file(source: Path, target: Path) -> None:
+    """Copy content atomically."""
+    with atomic(target) as temporary:
+        shutil.copyfile(source, temporary)
+
+
+def publish(work: Path, target: Path, last: str | None = None) -> None:
+    """Make folder `target` a copy of the finished folder `work`; the file named `last` arrives
+    last.
+
+    Files of `target` that `work` does not hold are removed first, `last` before all others, so that
+    its presence always means that the rest is whole.
+    """
+    wanted = {file.relative_to(work) for file in work.rglob("*") if file.is_file()}
+    target.mkdir(parents=True, exist_ok=True)
+    if last is not None:
+        (target / last).unlink(missing_ok=True)
+    for file in sorted(target.rglob("*")):
+        if file.is_file() and file.relative_to(target) not in wanted:
+            file.unlink()
+    for name in sorted(wanted, key=lambda name: (str(name) == last, str(name))):
+        copy_file(work / name, target / name)
+
+
+@contextlib.contextmanager
+def lock(target: Path) -> Iterator[None]:
+    """Hold `target` alone (flock on a sibling file, which the kernel frees when the holder
+    dies)."""
+    sibling = target.parent / f".{target.name}.lock"
+    try:
+        sibling.parent.mkdir(parents=True, exist_ok=True)
+        handle = os.open(sibling, os.O_RDWR | os.O_CREAT, 0o644)
+    except OSError as error:
+        raise _disk_error(sibling, error) from None
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = os.read(handle, 32).decode(errors="replace").strip() or "unknown"
+            raise BusyError(target, f"busy: pid {holder} works on it", "wait or stop it") from None
+        os.ftruncate(handle, 0)
+        os.pwrite(handle, str(os.getpid()).encode(), 0)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _disk_error(path: Path, error: OSError) -> DiskError:
+    hints = {
+        errno.ENOSPC: "free some space and run it again",
+        errno.EROFS: "choose a folder that can be written",
+        errno.EACCES: "choose a folder that you may write",
+    }
+    step = hints.get(error.errno or 0, "mend that and run it again")
+    return DiskError(path, f"cannot be written ({error.strerror or error})", step)

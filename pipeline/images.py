@@ -1,0 +1,276 @@
+"""Photos: bytes ↔ arrays under limits, turned upright, one channel order; and tiles that rejoin
+without a seam."""
+
+import io
+import struct
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+from pipeline.errors import ImageError
+
+MEGAPIXEL = 1_000_000
+SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif")
+FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF")
+ORIENTATION = 0x0112
+ICC_PROFILE = "icc_profile"
+Array = np.ndarray
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A decoded file. `pixels`: uint8 or uint16, H×W×3, RGB, upright, alpha composed over white.
+
+    `gray`: the file stores no color. `alpha`: uint8 or uint16 H×W, or None. `file_format`: Pillow's
+    name.
+    """
+
+    pixels: Array
+    gray: bool
+    alpha: Array | None
+    file_format: str
+    exif: bytes
+    icc: bytes | None
+
+
+def decode(data: bytes, max_megapixels: float) -> Picture:
+    """Decode a photo; the size is checked in the header, before any pixel is unpacked.
+
+    Raises ImageError for what is no photo, is cut short, or is larger than `max_megapixels`.
+    """
+    if not data:
+        raise ImageError("photo", "the file is empty", "copy it again")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+                return _decode_opened(image, data, max_megapixels)
+    except ImageError:
+        raise
+    except (UnidentifiedImageError, Image.DecompressionBombError, cv2.error) as error:
+        raise ImageError("photo", _reason(error), "use a JPEG, PNG, WebP or TIFF file") from None
+    except (OSError, ValueError, SyntaxError, EOFError, struct.error, MemoryError) as error:
+        raise ImageError("photo", _reason(error), "copy or export it again") from None
+
+
+def decode_rgb(data: bytes, max_megapixels: float) -> Array:
+    """`decode`, as plain uint8 H×W×3."""
+    return to_uint8(decode(data, max_megapixels).pixels)
+
+
+def encode(picture: Picture, pixels: Array) -> bytes:
+    """`pixels` (H×W×3, uint8 or uint16) as a file of the format, channels and metadata of
+    `picture`."""
+    gray = picture.gray and bool((pixels == pixels[:, :, :1]).all())
+    if pixels.dtype == np.uint16:
+        return _encode_deep(picture, pixels, gray)
+    planes = pixels[:, :, 0] if gray else pixels
+    image = Image.fromarray(np.ascontiguousarray(planes))
+    if picture.alpha is not None and picture.file_format not in ("JPEG", "BMP"):
+        image.putalpha(Image.fromarray(to_uint8(picture.alpha)))
+    options: dict[str, object] = {"exif": picture.exif} if picture.exif else {}
+    if picture.icc:
+        options[ICC_PROFILE] = picture.icc
+    if picture.file_format == "JPEG":
+        options |= {"quality": 95, "subsampling": 0}
+    elif picture.file_format == "WEBP":
+        options |= {"lossless": True}
+    elif picture.file_format == "TIFF":
+        options |= {"compression": "tiff_deflate"}
+    elif picture.file_format in ("BMP", "GIF"):
+        options = {}
+    out = io.BytesIO()
+    image.save(out, picture.file_format, **options)
+    return out.getvalue()
+
+
+def to_uint8(pixels: Array) -> Array:
+    """16-bit values scaled and rounded to 8 bits (65535 → 255); 8-bit ones unchanged."""
+    if pixels.dtype == np.uint8:
+        return pixels
+    return ((pixels.astype(np.uint32) * 255 + 32767) // 65535).astype(np.uint8)
+
+
+def to_gray(picture: Array) -> Array:
+    """Luma of a uint8 H×W×3 picture as H×W×1 (ITU-R BT.601, fixed point); gray ones unchanged."""
+    if picture.shape[2] == 1:
+        return picture
+    return cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)[:, :, None]
+
+
+def to_rgb(picture: Array) -> Array:
+    """H×W×1 repeated to H×W×3; RGB unchanged."""
+    return picture if picture.shape[2] == 3 else np.repeat(picture, 3, axis=2)
+
+
+def resize(picture: Array, height: int, width: int) -> Array:
+    """Area averaging when shrinking, linear when enlarging (both portable across CPUs); keeps
+    channels."""
+    shrinks = height <= picture.shape[0] and width <= picture.shape[1]
+    method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    resized = cv2.resize(picture, (width, height), interpolation=method)
+    return resized.reshape(height, width, *picture.shape[2:])
+
+
+def encode_png(picture: Array) -> bytes:
+    """Well-compressed PNG of a uint8 H×W×3, H×W×1 or H×W picture, for people to look at."""
+    image = Image.fromarray(picture[:, :, 0] if picture.shape[-1] == 1 else picture)
+    out = io.BytesIO()
+    image.save(out, "PNG", optimize=False)
+    return out.getvalue()
+
+
+def sheet(rows: Sequence[Sequence[Array]], gap: int = 4) -> Array:
+    """Pictures side by side, row under row, on white: uint8 H×W×3. Masks H×W and gray ones are
+    welcome."""
+    cells = [[to_rgb(cell if cell.ndim == 3 else cell[:, :, None]) for cell in row] for row in rows]
+    width = max(sum(cell.shape[1] + gap for cell in row) - gap for row in cells)
+    height = sum(max(cell.shape[0] for cell in row) + gap for row in cells) - gap
+    out = np.full((height, width, 3), 255, np.uint8)
+    top = 0
+    for row in cells:
+        left = 0
+        for cell in row:
+            out[top : top + cell.shape[0], left : left + cell.shape[1]] = cell
+            left += cell.shape[1] + gap
+        top += max(cell.shape[0] for cell in row) + gap
+    return out
+
+
+def windows(length: int, tile: int, overlap: int) -> list[int]:
+    """Starts of tiles that cover `length`; neighbours share at least `overlap`."""
+    if length <= tile:
+        return [0]
+    step = tile - overlap
+    count = -(-(length - overlap) // step)
+    return [round(number * (length - tile) / (count - 1)) for number in range(count)]
+
+
+def feather(length: int, overlap: int, at_start: bool, at_end: bool) -> Array:
+    """float32 weights along one side of a tile: 1 inside, falling linearly where a neighbour
+    overlaps."""
+    weights = np.ones(length, np.float32)
+    ramp = np.arange(1, min(overlap, length) + 1, dtype=np.float32) / np.float32(overlap + 1)
+    if not at_start:
+        weights[: len(ramp)] = ramp
+    if not at_end:
+        weights[-len(ramp) :] = np.minimum(weights[-len(ramp) :], ramp[::-1])
+    return weights
+
+
+def _decode_opened(image: Image.Image, data: bytes, max_megapixels: float) -> Picture:
+    width, height = image.size
+    if width * height > max_megapixels * MEGAPIXEL:
+        raise ImageError(
+            "photo",
+            f"{width}x{height} is more than {max_megapixels:g} megapixels",
+            "make it smaller or raise the limit",
+        )
+    exif = image.getexif()
+    orientation = exif.get(ORIENTATION, 1)
+    if ORIENTATION in exif:
+        exif[ORIENTATION] = 1
+    deep = _is_deep(image, data)
+    planes = _decode_deep(data) if deep else _decode_pillow(image)
+    if planes.shape[:2] != (height, width):
+        raise ImageError("photo", "its size is not the one its header names", "export it again")
+    planes = turn_upright(planes, orientation)
+    color, alpha = _split_alpha(planes)
+    icc = image.info.get(ICC_PROFILE)
+    return Picture(
+        pixels=to_rgb(color),
+        gray=color.shape[2] == 1,
+        alpha=alpha,
+        file_format=image.format or "PNG",
+        exif=exif.tobytes() if len(exif) else b"",
+        icc=icc if isinstance(icc, bytes) else None,
+    )
+
+
+def turn_upright(planes: Array, orientation: object) -> Array:
+    """Undo an EXIF orientation (1 to 8; anything else counts as 1)."""
+    turned = {
+        2: lambda a: a[:, ::-1],
+        3: lambda a: a[::-1, ::-1],
+        4: lambda a: a[::-1],
+        5: lambda a: a.swapaxes(0, 1),
+        6: lambda a: a.swapaxes(0, 1)[:, ::-1],
+        7: lambda a: a.swapaxes(0, 1)[::-1, ::-1],
+        8: lambda a: a.swapaxes(0, 1)[::-1],
+    }
+    if not isinstance(orientation, int) or orientation not in turned:
+        return planes
+    return np.ascontiguousarray(turned[orientation](planes))
+
+
+def _is_deep(image: Image.Image, data: bytes) -> bool:
+    """16 bits a channel? Pillow alone would clip or halve those."""
+    if image.format == "PNG":
+        return data[24] == 16
+    if image.format == "TIFF":
+        bits = image.tag_v2.get(258, (8,))  # type: ignore[attr-defined]
+        return 16 in (bits if isinstance(bits, tuple) else (bits,))
+    return False
+
+
+def _decode_deep(data: bytes) -> Array:
+    planes = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    if planes is None or planes.dtype != np.uint16:
+        raise ImageError("photo", "its 16-bit pixels cannot be decoded", "export it again")
+    if planes.ndim == 2:
+        return planes[:, :, None]
+    order = [2, 1, 0, 3][: planes.shape[2]]
+    return np.ascontiguousarray(planes[:, :, order])
+
+
+def _decode_pillow(image: Image.Image) -> Array:
+    if image.mode in ("I", "F", "I;16", "I;16B", "I;16L"):
+        raise ImageError(
+            "photo", f"pixel type {image.mode} is not supported", "export it as 8 or 16 bit"
+        )
+    if image.mode in ("P", "PA"):
+        image = image.convert("RGBA" if image.has_transparency_data else "RGB")
+    if image.mode not in ("L", "LA", "RGB", "RGBA"):
+        image = image.convert("L" if image.mode == "1" else "RGB")
+    image.load()
+    planes = np.array(image)
+    return planes[:, :, None] if planes.ndim == 2 else planes
+
+
+def _split_alpha(planes: Array) -> tuple[Array, Array | None]:
+    """Color planes composed over white, and the alpha plane if there was one."""
+    channels = planes.shape[2]
+    if channels in (1, 3):
+        return planes, None
+    color, alpha = planes[:, :, :-1], planes[:, :, -1]
+    full = int(np.iinfo(planes.dtype).max)
+    if int(alpha.min()) == full:
+        return np.ascontiguousarray(color), alpha
+    wide = color.astype(np.uint64) * alpha[:, :, None] + full * (
+        full - alpha[:, :, None].astype(np.uint64)
+    )
+    return ((wide + full // 2) // full).astype(planes.dtype), alpha
+
+
+def _encode_deep(picture: Picture, pixels: Array, gray: bool) -> bytes:
+    planes = pixels[:, :, 0] if gray else pixels[:, :, ::-1]
+    if picture.alpha is not None and not gray:
+        planes = np.dstack([planes, picture.alpha])
+    suffix = ".tiff" if picture.file_format == "TIFF" else ".png"
+    done, data = cv2.imencode(suffix, np.ascontiguousarray(planes))
+    if not done:
+        raise ImageError("photo", "cannot be encoded", "choose another format")
+    return bytes(data)
+
+
+def _reason(error: Exception) -> str:
+    text = " ".join(str(error).split())[:160]
+    return (
+        "cannot be identified as a photo"
+        if "cannot identify" in text
+        else text or type(error).__name__
+    )

@@ -1,0 +1,58 @@
+"""What an evaluation row holds, and the means over rows.
+
+A row is flat: ``key``, ``covered`` (share of damaged pixels), ``severity`` (0 to 1),
+``<picture>.<metric>`` for each picture and metric, and the pixel counts of the mask where a system
+predicts one.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from pipeline import metrics
+
+Row = dict[str, Any]
+OWN = ("input", "prediction", "composite")  # the pictures of the system itself
+COUNTS = ("mask.tp", "mask.fp", "mask.fn")
+
+
+def summarize(rows: Sequence[Row]) -> dict[str, Any]:
+    """Means over samples for each picture name, micro-averaged mask scores, and how many there
+    were."""
+    summary: dict[str, Any] = {
+        "num_samples": len(rows),
+        "covered": _mean([row["covered"] for row in rows]),
+    }
+    for name in picture_names(rows):
+        prefix = f"{name}."
+        columns = [
+            {
+                key.removeprefix(prefix): value
+                for key, value in row.items()
+                if key.startswith(prefix)
+            }
+            for row in rows
+        ]
+        summary[name] = {key: _rounded(value) for key, value in metrics.aggregate(columns).items()}
+    if rows and COUNTS[0] in rows[0]:
+        counts = [metrics.MaskCounts(*(row[name] for name in COUNTS)) for row in rows]
+        summary["mask"] = {k: _rounded(v) for k, v in metrics.mask_scores(counts).items()}
+    return summary
+
+
+def picture_names(rows: Sequence[Row]) -> list[str]:
+    """The pictures that rows measure: the system's own first, then baselines in their order."""
+    found = dict.fromkeys(
+        key.split(".")[0] for row in rows[:1] for key in row if key.endswith(".psnr")
+    )
+    return [*(name for name in OWN if name in found), *(name for name in found if name not in OWN)]
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 5)
+
+
+def _mean(values: Sequence[float]) -> float:
+    return round(math.fsum(values) / max(1, len(values)), 5)

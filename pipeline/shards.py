@@ -1,0 +1,189 @@
+"""Samples in WebDataset tars: byte-stable to write, verified whole before any of it is used."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pipeline import png
+from pipeline.config import Section, validate
+from pipeline.errors import ShardError
+from pipeline.files import sha256_bytes, to_json
+
+MANIFEST = "manifest.json"
+FORMAT = 1
+BLOCK = 512
+END_OF_TAR = bytes(2 * BLOCK)
+SPLITS = ("train", "val", "test")
+Array = np.ndarray
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One pair. Pictures uint8 H×W×3 or H×W×1; `mask` uint8 H×W, 255 = damaged; `keep` 255 =
+    preserve."""
+
+    key: str
+    clean: Array
+    corrupted: Array
+    mask: Array
+    story: dict[str, Any]
+    keep: Array | None = None
+
+
+class ShardRow(Section):
+    """A shard as its manifest knows it. `content_sha256` is over pixels and stories, whatever the
+    codec."""
+
+    name: str
+    split: str
+    num_samples: int
+    num_bytes: int
+    sha256: str
+    content_sha256: str
+
+
+class ShardManifest(Section):
+    """Written last: where it stands, the shards are whole."""
+
+    format: int
+    recipe: str
+    opencv: str
+    shards: tuple[ShardRow, ...]
+
+    def of_split(self, split: str) -> list[ShardRow]:
+        """The rows of one split, in order."""
+        return [row for row in self.shards if row.split == split]
+
+    def num_samples(self, split: str) -> int:
+        """Samples in a split."""
+        return sum(row.num_samples for row in self.of_split(split))
+
+
+def pack(samples: Iterator[Sample]) -> tuple[bytes, int, str]:
+    """Tar bytes of the samples, their number, and their content hash."""
+    parts: list[bytes] = []
+    content: list[str] = []
+    for sample in samples:
+        members = _members(sample)
+        parts.extend(_entry(f"{sample.key}.{name}", data) for name, data in members.items())
+        content.append(_content_sha256(sample))
+    parts.append(END_OF_TAR)
+    return b"".join(parts), len(content), sha256_bytes("\n".join(content).encode())
+
+
+def unpack(member: dict[str, Any]) -> Sample:
+    """A sample from webdataset's dict of bytes."""
+    keep = member.get("keep.png")
+    return Sample(
+        key=member["__key__"],
+        clean=png.decode(member["clean.png"]),
+        corrupted=png.decode(member["corrupted.png"]),
+        mask=png.decode_mask(member["mask.png"]),
+        story=json.loads(member["json"]),
+        keep=png.decode_mask(keep) if keep is not None else None,
+    )
+
+
+def read_manifest(folder: Path) -> ShardManifest:
+    """The manifest of a shard folder; no other file is looked for."""
+    path = folder / MANIFEST
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except OSError:
+        raise ShardError(folder, "holds no manifest", "run `patina synth` or `dvc repro`") from None
+    except ValueError:
+        raise ShardError(path, "is not JSON", "run synth again") from None
+    if not isinstance(data, dict) or data.get("format") != FORMAT:
+        found = data.get("format") if isinstance(data, dict) else None
+        raise ShardError(path, f"format {found}, this is {FORMAT}", "run synth again")
+    manifest = validate(data, str(path), ShardManifest)
+    for row in manifest.shards:
+        if not (folder / row.name).is_file():
+            raise ShardError(folder / row.name, "is missing", "run synth again")
+    return manifest
+
+
+def read_shard(folder: Path, row: ShardRow) -> list[dict[str, Any]]:
+    """All members of a shard, still encoded: hashed, then counted, refused whole."""
+    # Here, because webdataset imports torch, which the processes that write shards do without.
+    from webdataset.tariterators import group_by_keys, tar_file_expander
+
+    path = folder / row.name
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise ShardError(path, error.strerror or "cannot be read", "run synth again") from None
+    if len(data) != row.num_bytes or sha256_bytes(data) != row.sha256:
+        raise ShardError(path, "its bytes are not those of the manifest", "run synth again")
+    opened = tar_file_expander([{"url": row.name, "stream": io.BytesIO(data)}])
+    members = list(group_by_keys(opened))
+    if len(members) != row.num_samples:
+        raise ShardError(path, f"{len(members)} samples, not {row.num_samples}", "run synth again")
+    return members
+
+
+def read_samples(folder: Path, split: str) -> Iterator[Sample]:
+    """Every sample of a split, in order."""
+    manifest = read_manifest(folder)
+    for row in manifest.of_split(split):
+        for member in read_shard(folder, row):
+            yield unpack(member)
+
+
+def find_sample(folder: Path, key: str) -> tuple[Sample, str]:
+    """The sample whose key is `key`, or begins with it when that is unique, and its split."""
+    manifest = read_manifest(folder)
+    found: list[tuple[dict[str, Any], str]] = []
+    for row in manifest.shards:
+        for member in read_shard(folder, row):
+            if member["__key__"] == key:
+                return unpack(member), row.split
+            if member["__key__"].startswith(key):
+                found.append((member, row.split))
+    if len(found) != 1:
+        what = f"{len(found)} samples begin with it" if found else "no such sample"
+        raise ShardError(f"{folder}: {key}", what, "give the whole key (`patina show` lists some)")
+    return unpack(found[0][0]), found[0][1]
+
+
+def _members(sample: Sample) -> dict[str, bytes]:
+    members = {
+        "clean.png": png.encode(sample.clean),
+        "corrupted.png": png.encode(sample.corrupted),
+        "json": to_json(sample.story).encode(),
+        "mask.png": png.encode_mask(sample.mask),
+    }
+    if sample.keep is not None:
+        members["keep.png"] = png.encode_mask(sample.keep)
+    return members
+
+
+def _content_sha256(sample: Sample) -> str:
+    arrays = [sample.clean, sample.corrupted, sample.mask]
+    arrays += [sample.keep] if sample.keep is not None else []
+    story = to_json(sample.story).encode()
+    shapes = [list(array.shape) for array in arrays]
+    head = to_json([sample.key, shapes, sha256_bytes(story)]).encode()
+    return sha256_bytes(head + b"".join(array.tobytes() for array in arrays))
+
+
+def _entry(name: str, data: bytes) -> bytes:
+    """A ustar member with fixed owner, mode and time, padded to whole blocks."""
+    header = bytearray(BLOCK)
+    encoded = name.encode("ascii")
+    assert len(encoded) < 100, name
+    header[: len(encoded)] = encoded
+    header[100:136] = b"0000644\x000000000\x000000000\x00" + b"%011o\x00" % len(data)
+    header[136:148] = b"00000000000\x00"
+    header[148:156] = b" " * 8
+    header[156:157] = b"0"
+    header[257:265] = b"ustar\x0000"
+    header[148:156] = b"%06o\x00 " % sum(header)
+    return bytes(header) + data + bytes(-len(data) % BLOCK)

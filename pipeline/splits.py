@@ -1,0 +1,162 @@
+"""The index of photos: one row a picture, named by its pixels, each in one split; what is
+unreadable is told."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from pydantic import field_validator
+
+from pipeline import images, seeds
+from pipeline.config import Section, validate
+from pipeline.errors import ImageError, PipelineError
+from pipeline.files import sha256_bytes
+
+Array = images.Array
+
+
+class PhotoIndexError(PipelineError):
+    """The index cannot be built or used."""
+
+
+class IndexSection(Section):
+    """`val_share` and `test_share` of the groups without an official split; `max_megapixels` a
+    photo."""
+
+    val_share: float
+    test_share: float
+    max_megapixels: float
+
+    @field_validator("val_share", "test_share")
+    @classmethod
+    def _share(cls, value: float) -> float:
+        if not 0 <= value < 1:
+            raise ValueError("must lie in 0..1")
+        return value
+
+
+class Photo(Section):
+    """A row. `id`: sha256 of the decoded pixels; `path`: relative to the indexed folder."""
+
+    id: str
+    source: str
+    name: str
+    path: str
+    sha256: str
+    width: int
+    height: int
+    gray: bool
+    group: str
+    split: str
+
+
+class Candidate(Section):
+    """A file that may become a row. An official `split` or `group` overrides the computed one."""
+
+    source: str
+    name: str
+    path: str
+    split: str | None
+    group: str | None
+
+
+Progress = Callable[[int, int], None]
+Index = dict[str, Any]
+
+
+def build_index(
+    folder: Path,
+    candidates: Iterable[Candidate],
+    section: IndexSection,
+    seed: int,
+    progress: Progress,
+) -> Index:
+    """``{"photos": rows, "rejected": rows with path and reason}``, both sorted; the same for any
+    order."""
+    photos: dict[str, Photo] = {}
+    rejected: list[dict[str, str]] = []
+    todo = sorted(candidates, key=lambda one: (one.source, one.path))
+    for done, one in enumerate(todo, 1):
+        try:
+            photo = _read(folder, one, section, seed)
+        except ImageError as error:
+            rejected.append({"path": one.path, "source": one.source, "reason": error.what})
+        else:
+            twin = photos.setdefault(photo.id, photo)
+            if twin is not photo:
+                reason = f"the same pixels as {twin.path}"
+                rejected.append({"path": one.path, "source": one.source, "reason": reason})
+        progress(done, len(todo))
+    rows = sorted(photos.values(), key=lambda photo: photo.id)
+    return {"photos": [row.model_dump(mode="json") for row in rows], "rejected": rejected}
+
+
+def read_index(path: Path) -> list[Photo]:
+    """The photos of an index file."""
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+        rows = data["photos"]
+    except (OSError, ValueError, KeyError, TypeError):
+        raise PhotoIndexError(path, "is no index", "run `patina index` or `dvc repro`") from None
+    return [validate(row, f"{path}: photos", Photo) for row in rows]
+
+
+def pixel_id(pixels: Array) -> str:
+    """sha256 of a picture's size and uint8 RGB bytes: the same photo under any name or
+    container."""
+    digest = hashlib.sha256(f"{pixels.shape[1]}x{pixels.shape[0]}\n".encode())
+    digest.update(pixels.tobytes())
+    return digest.hexdigest()
+
+
+def split_of(group: str, section: IndexSection, seed: int) -> str:
+    """A group's split, from its name alone, so that newcomers never move the others."""
+    place = seeds.derive(seed, "split", group) / 2**64
+    if place < section.test_share:
+        return "test"
+    return "val" if place < section.test_share + section.val_share else "train"
+
+
+def load_photo(folder: Path, photo: Photo, max_megapixels: float) -> Array:
+    """The pixels of a row, uint8 H×W×3. Raises ImageError when the file has changed since."""
+    path = folder / photo.path
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise ImageError(path, error.strerror or "cannot be read", "run fetch and index") from None
+    if sha256_bytes(data) != photo.sha256:
+        raise ImageError(path, "has changed since it was indexed", "run `patina index` again")
+    return images.decode_rgb(data, max_megapixels)
+
+
+def photos_of(photos: Iterable[Photo], sources: Iterable[str], split: str) -> Iterator[Photo]:
+    """The rows of some sources and one split."""
+    wanted = set(sources)
+    return (photo for photo in photos if photo.source in wanted and photo.split == split)
+
+
+def _read(folder: Path, one: Candidate, section: IndexSection, seed: int) -> Photo:
+    try:
+        data = (folder / one.path).read_bytes()
+    except OSError as error:
+        raise ImageError(one.path, error.strerror or "cannot be read", "copy it again") from None
+    picture = images.decode(data, section.max_megapixels)
+    pixels = images.to_uint8(picture.pixels)
+    identity = pixel_id(pixels)
+    group = one.group or identity
+    return Photo(
+        id=identity,
+        source=one.source,
+        name=one.name,
+        path=one.path,
+        sha256=sha256_bytes(data),
+        width=pixels.shape[1],
+        height=pixels.shape[0],
+        gray=picture.gray,
+        group=group,
+        split=one.split or split_of(group, section, seed),
+    )

@@ -1,0 +1,125 @@
+"""What every command shares: where the project is, how errors end, how progress looks."""
+
+from __future__ import annotations
+
+import functools
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from pipeline.errors import ParamsError, PipelineError
+
+PARAMS = "params.yaml"
+LINE_SECONDS = 5.0  # between progress lines where there is no terminal
+
+os.environ.setdefault("DVC_NO_ANALYTICS", "1")
+os.environ["NO_ALBUMENTATIONS_UPDATE"] = "1"
+
+
+def project_root() -> Path:
+    """The folder of the nearest params.yaml, from the working folder upward, else this
+    repository's."""
+    here = Path.cwd()
+    for folder in (here, *here.parents, Path(__file__).resolve().parent.parent):
+        if (folder / PARAMS).is_file():
+            return folder
+    raise ParamsError(here, f"has no {PARAMS} above it", "go into a clone of Patina")
+
+
+def read_params(root: Path) -> dict[str, Any]:
+    """params.yaml of the project."""
+    from pipeline.config import load_params
+
+    return load_params(root / PARAMS)
+
+
+def say(text: str) -> None:
+    """A line for the user."""
+    typer.echo(text)
+
+
+def command(function: Callable[..., None]) -> Callable[..., None]:
+    """A command whose expected failures are one line and exit 1, and that ends cleanly on a
+    signal."""
+
+    @functools.wraps(function)
+    def run(*args: Any, **kwargs: Any) -> None:
+        signal.signal(signal.SIGTERM, _terminate)
+        try:
+            function(*args, **kwargs)
+        except PipelineError as error:
+            typer.echo(f"error: {error}", err=True)
+            raise typer.Exit(1) from None
+        except KeyboardInterrupt:
+            typer.echo("stopped; the next run goes on from here", err=True)
+            raise typer.Exit(130) from None
+
+    return run
+
+
+def make_app(function: Callable[..., None], name: str) -> typer.Typer:
+    """A typer app of one command, for ``python -m stages.<name>``."""
+    app = typer.Typer(name=name, add_completion=False, pretty_exceptions_enable=False)
+    app.command()(function)
+    return app
+
+
+@contextmanager
+def progress(title: str) -> Iterator[Callable[..., None]]:
+    """Yield ``show(done, total, note="")``: a bar on a terminal, now and then a line elsewhere."""
+    if sys.stderr.isatty():
+        with _bar(title) as show:
+            yield show
+    else:
+        yield _lines(title)
+
+
+@contextmanager
+def _bar(title: str) -> Iterator[Callable[..., None]]:
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[note]}"),
+    )
+    with Progress(*columns, console=Console(stderr=True)) as bar:
+        task = bar.add_task(title, total=None, note="")
+
+        def show(done: int, total: int, note: str = "") -> None:
+            bar.update(task, completed=done, total=total, note=note)
+
+        yield show
+
+
+def _lines(title: str) -> Callable[..., None]:
+    last = 0.0
+
+    def show(done: int, total: int, note: str = "") -> None:
+        nonlocal last
+        now = time.monotonic()
+        if done == total or now - last >= LINE_SECONDS:
+            last = now
+            typer.echo(f"{title}: {done}/{total} {note}".rstrip(), err=True)
+
+    return show
+
+
+def _terminate(number: int, frame: object) -> None:
+    raise SystemExit(128 + number)

@@ -1,0 +1,173 @@
+"""`patina evaluate PAIR`: measure a system, its input and the classical baselines on held-out
+shards."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from stages.console import command, make_app, progress, project_root, read_params, say
+from stages.devices import choose_device
+
+if TYPE_CHECKING:
+    from pipeline.evaluation import Evaluation, Row
+
+SHOWN = 6  # samples in the picture grid, from the worst gain to the best
+
+
+@command
+def evaluate(
+    pair: Annotated[
+        str, typer.Argument(help="A pair under `evaluate` in params.yaml, or its system.")
+    ],
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    out: Annotated[Path | None, typer.Option(help="Folder for the report.")] = None,
+    pictures: Annotated[
+        Path | None, typer.Option(help="Write every sample's pictures into this folder instead.")
+    ] = None,
+) -> None:
+    """Measure a trained system on the test split; writes rows, means, plots and a picture grid."""
+    import torch
+
+    from pipeline import evaluation
+    from pipeline.checkpoint import load_system
+    from pipeline.config import section
+    from pipeline.files import sha256_file, write_json, write_text
+    from pipeline.report import to_csv
+    from pipeline.rows import summarize
+    from stages.workspace import finish, workspace
+
+    root = project_root()
+    params = read_params(root)
+    pair = find_pair(params, pair)
+    block = section(params, f"evaluate.{pair}", evaluation.EvaluateSection)
+    weights = root / "models" / block.system / "best.safetensors"
+    shards = root / "data/shards" / block.recipe
+    name, system = load_system(weights)
+    target = torch.device(choose_device(device))
+    job = evaluation.Evaluation(system.to(target), shards, block.baselines, root, target)
+    if pictures is not None:
+        _write_pictures(job, pictures)
+        return
+    folder = out or root / "reports/systems" / pair
+    code = ["stages/evaluate.py", f"pipeline/systems/{name}.py"]
+    inputs = [block.model_dump(), sha256_file(weights), sha256_file(shards / "manifest.json")]
+    with workspace(root, f"evaluate-{pair}", code, inputs, [folder]) as work:
+        job.work = work
+        with progress(f"evaluate {pair}") as show:
+            measured = job.run(show)
+        report = work / "report"
+        rows, tuned = measured["rows"], measured["tuned"]
+        summary = summarize(rows)
+        write_text(report / "rows.csv", to_csv(rows))
+        _draw(job, rows, report, pair)
+        _draw_curves(root / "reports/training" / block.system, report)
+        write_json(
+            report / "metrics.json",
+            {**summary, "system": block.system, "recipe": block.recipe, "tuned": tuned},
+        )
+        finish(root, work, {"report": (folder, "metrics.json")})
+    before, after = summary["input"]["psnr"], summary["composite"]["psnr"]
+    found = f", mask F1 {summary['mask']['f1']:.3f}" if "mask" in summary else ""
+    say(f"{pair}: {before:.2f} dB before, {after:.2f} dB after{found} ({folder}/metrics.json)")
+
+
+def find_pair(params: dict[str, Any], name: str) -> str:
+    """The pair of this name, or the only pair of the system of this name."""
+    from pipeline.config import did_you_mean, lookup
+    from pipeline.errors import ParamsError
+
+    pairs = lookup(params, "evaluate")
+    if name in pairs:
+        return name
+    of_system = [pair for pair, block in pairs.items() if block.get("system") == name]
+    if len(of_system) == 1:
+        return of_system[0]
+    raise ParamsError(
+        f"evaluate {name!r}",
+        "is no pair of params.yaml",
+        f"use one of {', '.join(of_system or pairs)}{did_you_mean(name, list(pairs))}",
+    )
+
+
+def _draw(job: Evaluation, rows: Sequence[Row], folder: Path, pair: str) -> None:
+    """PSNR before and after, the gain against the damage, and samples to look at."""
+    import numpy as np
+
+    from pipeline import images, plots
+    from pipeline.evaluation import restore_sample
+    from pipeline.files import write_bytes
+    from pipeline.shards import read_samples
+
+    write_bytes(folder / "psnr.png", plots.plot_psnr(rows, pair))
+    write_bytes(
+        folder / "gain.png", plots.plot_gain(rows, f"{pair}: what is gained over the input")
+    )
+    gain = {str(row["key"]): row["composite.psnr"] - row["input.psnr"] for row in rows}
+    ranked = sorted(gain, key=lambda key: (gain[key], key))
+    chosen = [
+        ranked[round(place)] for place in np.linspace(0, len(ranked) - 1, min(SHOWN, len(ranked)))
+    ]
+    samples = {one.key: one for one in read_samples(job.shards, "test") if one.key in chosen}
+    lines = []
+    for key in dict.fromkeys(chosen):
+        sample = samples[key]
+        made = restore_sample(job.system, sample, job.device)
+        mask = (
+            sample.mask
+            if made.mask is None
+            else np.uint8(255) * (made.mask >= job.system.threshold)
+        )
+        cells = [sample.corrupted, np.asarray(mask, np.uint8), made.composite, sample.clean]
+        label = f"{Path(sample.story['photo']['name']).stem[:18]}\n{gain[key]:+.1f} dB"
+        lines.append((label, [images.to_rgb(c) if c.ndim == 3 else c for c in cells]))
+    found = "damage (true mask)" if made.mask is None else "damage found"
+    write_bytes(
+        folder / "pictures.png",
+        plots.plot_pictures(lines, ("damaged", found, "restored", "original")),
+    )
+
+
+def _draw_curves(training: Path, folder: Path) -> None:
+    """How the system learned, from what its training left; weights from elsewhere have left
+    nothing."""
+    from pipeline.files import write_bytes
+    from pipeline.plots import plot_curves
+
+    history = training / "history.json"
+    if history.is_file():
+        rows = json.loads(history.read_text(encoding="utf-8"))
+        write_bytes(folder / "curves.png", plot_curves(rows, training.name))
+
+
+def _write_pictures(job: Evaluation, folder: Path) -> None:
+    """``predicted_images/ reconstructed_images/ binary_masks/``, a PNG a test sample each."""
+    import numpy as np
+
+    from pipeline.evaluation import restore_sample
+    from pipeline.files import write_bytes
+    from pipeline.images import encode_png
+    from pipeline.shards import read_manifest, read_samples
+
+    total = read_manifest(job.shards).num_samples("test")
+    with progress("pictures") as show:
+        for done, sample in enumerate(read_samples(job.shards, "test"), 1):
+            made = restore_sample(job.system, sample, job.device)
+            parts = {"predicted_images": made.prediction, "reconstructed_images": made.composite}
+            if made.mask is not None:
+                parts["binary_masks"] = np.where(made.mask >= job.system.threshold, 255, 0).astype(
+                    np.uint8
+                )
+            for name, picture in parts.items():
+                write_bytes(folder / name / f"{sample.key}.png", encode_png(picture))
+            show(done, total)
+    say(f"{total} samples in {folder}")
+
+
+app = make_app(evaluate, "evaluate")
+if __name__ == "__main__":
+    app()

@@ -1,0 +1,88 @@
+"""`patina show KEY`: a sample's story, and its pictures."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from stages.console import command, make_app, project_root, say
+
+if TYPE_CHECKING:
+    from pipeline.shards import Sample
+
+LISTED = 5
+
+
+@command
+def show(
+    key: Annotated[str | None, typer.Argument(help="A sample's key, or its beginning.")] = None,
+    recipe: Annotated[str | None, typer.Option(help="Look in this recipe's shards only.")] = None,
+    output: Annotated[Path | None, typer.Option("-o", "--output", help="The picture.")] = None,
+) -> None:
+    """Print what was drawn on a sample and draw clean, corrupted and mask; without KEY, list some
+    keys."""
+    from pipeline import images
+    from pipeline.files import write_bytes
+
+    root = project_root()
+    folders = _folders(root, recipe)
+    if key is None:
+        for folder in folders:
+            _list_keys(folder)
+        return
+    sample, split, folder = _find(folders, key)
+    say(f"{sample.key} ({folder.name}, {split})")
+    say(json.dumps(sample.story, indent=1, sort_keys=True))
+    goal = output or Path(f"{sample.key[:12]}{sample.key[64:]}.png")
+    write_bytes(
+        goal, images.encode_png(images.sheet([[sample.clean, sample.corrupted, sample.mask]]))
+    )
+    say(f"clean, corrupted and mask: {goal}")
+
+
+def _folders(root: Path, recipe: str | None) -> list[Path]:
+    from pipeline.errors import ShardError
+    from pipeline.shards import MANIFEST
+
+    home = root / "data/shards"
+    found = [manifest.parent for manifest in sorted(home.glob(f"{recipe or '*'}/{MANIFEST}"))]
+    if not found:
+        raise ShardError(
+            home, f"holds no shards{f' of {recipe}' if recipe else ''}", "run `dvc repro`"
+        )
+    return found
+
+
+def _list_keys(folder: Path) -> None:
+    from pipeline.shards import SPLITS, read_manifest, read_shard
+
+    manifest = read_manifest(folder)
+    for split in SPLITS:
+        rows = manifest.of_split(split)
+        say(f"{folder.name}, {split}: {manifest.num_samples(split)} samples, such as")
+        for member in read_shard(folder, rows[0])[:LISTED] if rows else ():
+            say(f"  {member['__key__']}")
+
+
+def _find(folders: list[Path], key: str) -> tuple[Sample, str, Path]:
+    """The sample in the first folder that has it. The same key may stand in several recipes'
+    shards."""
+    from pipeline.errors import ShardError
+    from pipeline.shards import find_sample
+
+    problem: ShardError | None = None
+    for folder in folders:
+        try:
+            return *find_sample(folder, key), folder
+        except ShardError as error:
+            problem = error
+    assert problem is not None
+    raise problem
+
+
+app = make_app(show, "show")
+if __name__ == "__main__":
+    app()

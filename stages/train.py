@@ -1,0 +1,135 @@
+"""`patina train SYSTEM`: train one system on its recipe's shards, from where an earlier run
+stopped."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from stages.console import command, make_app, progress, project_root, read_params, say
+from stages.devices import choose_device
+
+if TYPE_CHECKING:
+    from pipeline.shards import Array
+    from pipeline.training import Run
+
+
+@command
+def train(
+    system: Annotated[str, typer.Argument(help="A system under `train` in params.yaml.")],
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    workers: Annotated[
+        int, typer.Option(help="Loader processes; the batches do not depend on it.")
+    ] = 0,
+    out: Annotated[Path | None, typer.Option(help="Folder for the weights.")] = None,
+) -> None:
+    """Train a system; keeps its best and last weights, its curves and validation pictures."""
+    from pipeline import training
+    from pipeline.files import sha256_file
+    from pipeline.shards import MANIFEST
+    from stages.workspace import finish, workspace
+
+    root = project_root()
+    params = read_params(root)
+    target, curves = out or root / "models" / system, root / "reports/training" / system
+    if out is not None:
+        curves = out / "training"
+    shards = root / "data/shards"
+    run = make_run(root, params, system, device, workers)
+    manifest = shards / run.section.recipe / MANIFEST
+    code = ["stages/train.py", f"pipeline/systems/{system}.py"]
+    inputs = [system, params["train"][system], run.block, params["seed"], sha256_file(manifest)]
+    with workspace(root, f"train-{system}", code, inputs, [target, curves]) as work:
+        run.work = work
+        with progress(f"train {system}") as show:
+            state = training.train(run, Tracker(work, show))
+        models = work / "models"
+        models.mkdir(exist_ok=True)
+        for name in (training.BEST, training.LAST):
+            shutil.copyfile(work / name, models / name)
+        _finish_curves(work, state.history)
+        finish(root, work, {"models": (target, training.BEST), "training": (curves, None)})
+    say(
+        f"{system}: best {run.section.early_stop.metric} {state.best:.4g} at step {state.best_step}"
+    )
+
+
+def make_run(root: Path, params: dict[str, Any], system: str, device: str, workers: int) -> Run:
+    """All that a training needs, from params; its work folder is still to be set."""
+    from itertools import islice
+
+    from pipeline.config import section
+    from pipeline.corruptions import Recipe
+    from pipeline.shards import read_samples
+    from pipeline.stream import Stream
+    from pipeline.systems import make_system
+    from pipeline.training import Run, TrainSection
+    from pipeline.validation import Validation
+
+    block = section(params, f"train.{system}", TrainSection)
+    folder = root / "data/shards" / block.recipe
+    samples = list(islice(read_samples(folder, "val"), block.val_samples))
+    recipe = Recipe.load(params, block.recipe, root / "data/textures")
+    draw = recipe.damage if block.stream.mode == "fly" else None
+    network, config = make_system(system, params, params["seed"])
+    return Run(
+        name=system,
+        block=config,
+        system=network,
+        section=block,
+        stream=Stream(folder, "train", block.stream, params["seed"], draw),
+        validation=Validation(samples),
+        work=root,
+        device=choose_device(device),
+        num_workers=workers,
+    )
+
+
+class Tracker:
+    """Writes DVCLive's scalars and the validation pictures, and shows progress.
+
+    A resumed run tells all rows again, so that the scalars never hold a step twice.
+    """
+
+    def __init__(self, work: Path, show: Callable[..., None]) -> None:
+        from dvclive import Live
+
+        self.live = Live(
+            str(work / "training"), resume=False, report=None, save_dvc_exp=False, dvcyaml=None
+        )
+        self.pictures, self.show = work / "pictures", show
+
+    def progress(self, step: int, steps: int, terms: dict[str, float]) -> None:
+        """Loss terms beside the bar."""
+        self.show(step, steps, "  ".join(f"{name} {value:.4f}" for name, value in terms.items()))
+
+    def row(self, step: int, values: dict[str, float]) -> None:
+        """One validation's values."""
+        self.live.step = step
+        for name, value in values.items():
+            self.live.log_metric(name, value)
+        self.live.make_summary()
+
+    def picture(self, step: int, picture: Array) -> None:
+        """Corrupted, composite and clean, a row a sample."""
+        from pipeline.files import write_bytes
+        from pipeline.images import encode_png
+
+        write_bytes(self.pictures / f"{step:06d}.png", encode_png(picture))
+
+
+def _finish_curves(work: Path, history: list[dict[str, Any]]) -> None:
+    """The validation rows and pictures beside DVCLive's scalars."""
+    from pipeline.files import write_json
+
+    write_json(work / "training/history.json", history)
+    shutil.copytree(work / "pictures", work / "training/pictures", dirs_exist_ok=True)
+
+
+app = make_app(train, "train")
+if __name__ == "__main__":
+    app()

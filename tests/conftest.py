@@ -1,0 +1,101 @@
+"""What several test files share: real photos, small projects, the commands in real processes."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from ruamel.yaml import YAML
+
+ROOT = Path(__file__).resolve().parent.parent
+Params = dict[str, Any]
+
+
+@pytest.fixture(scope="session")
+def photos() -> Path:
+    """The outside photos; skips without PATINA_PHOTOS."""
+    folder = os.environ.get("PATINA_PHOTOS")
+    if not folder:
+        pytest.skip("PATINA_PHOTOS is not set")
+    return Path(folder)
+
+
+@pytest.fixture(scope="session")
+def astronaut() -> np.ndarray:
+    """A real photo, uint8 512×512×3."""
+    from skimage import data
+
+    return data.astronaut()
+
+
+def load_yaml(path: Path) -> Params:
+    """A YAML file as plain data."""
+    return YAML(typ="safe").load(path.read_text(encoding="utf-8"))
+
+
+def small_params() -> Params:
+    """The project's params, cut down to what runs in seconds: every section and name stays."""
+    params = load_yaml(ROOT / "params.yaml")
+    params["textures"] |= {"num_overlays": 7, "size": 128}
+    params["synthesis"] = {"photos_per_group": 16, "samples_per_shard": 16}
+    for recipe in params["recipes"].values():
+        recipe["train"] = {"side": 64, "per_photo": 4, "variants": 1}
+        recipe["val"] = recipe["test"] = {"side": 64, "per_photo": 2, "variants": 1}
+    params["systems"]["dual_decoder"] |= {"widths": [4, 8], "bottleneck": 16, "num_blocks": 1}
+    params["systems"]["aged_unet"] |= {"widths": [4, 8], "bottleneck": [16, 16, 8]}
+    for section in params["train"].values():
+        section |= {"steps": 6, "validate_every": 3, "save_every": 2, "val_samples": 2}
+        section["schedule"]["warmup_steps"] = 1
+        section["stream"] |= {"batch_size": 2, "crop": 32}
+    return params
+
+
+def write_params(folder: Path, params: Params) -> None:
+    """params.yaml of a project in `folder`."""
+    with (folder / "params.yaml").open("w", encoding="utf-8") as file:
+        YAML().dump(params, file)
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A folder that the commands take for a project: small params, the inbox, the scans."""
+    write_params(tmp_path, small_params())
+    (tmp_path / "data/inbox").mkdir(parents=True)
+    (tmp_path / "textures/scans").mkdir(parents=True)
+    return tmp_path
+
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def stage(project: Path) -> Run:
+    """``stage("synth", "aged", "--workers", "2")`` runs a command in the project, in a process."""
+    return lambda *words, **options: run_stage(project, *words, **options)
+
+
+def run_stage(
+    folder: Path, name: str, *words: str | Path, check: bool = True, **environment: str
+) -> subprocess.CompletedProcess[str]:
+    """Run ``python -m stages.<name>``; with `check`, a failure fails the test with its output."""
+    done = subprocess.run(
+        [sys.executable, "-m", f"stages.{name}", *map(str, words)],
+        cwd=folder, capture_output=True, text=True, check=False, timeout=300,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", **environment},
+    )  # fmt: skip
+    if check:
+        assert done.returncode == 0, done.stdout + done.stderr
+    return done
+
+
+def tree(folder: Path) -> dict[str, bytes]:
+    """Every file below a folder: name → content."""
+    return {
+        file.relative_to(folder).as_posix(): file.read_bytes()
+        for file in sorted(folder.rglob("*"))
+        if file.is_file()
+    }
