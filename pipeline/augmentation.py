@@ -9,6 +9,7 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import field_validator
 
+from pipeline import seeds
 from pipeline.config import Section
 from pipeline.errors import ParamsError
 
@@ -23,7 +24,10 @@ class AugmentStep(Section):
     (light); the exact steps take 0. `p`: its probability.
     """
 
-    name: Literal["horizontal_flip", "vertical_flip", "turn", "shift", "rotate", "zoom", "light"]
+    name: Literal[
+        "horizontal_flip", "vertical_flip", "turn", "shift", "rotate", "zoom",
+        "light", "tone", "channels",
+    ]  # fmt: skip
     p: float
     amount: float
 
@@ -57,7 +61,9 @@ class Augmenter:
         turn."""
         if self._compose is None:
             return arrays
-        self._compose.set_random_seed(seed % 2**32)
+        # Compose would give all steps one seed: every flip would then come with every turn.
+        for number, step in enumerate(self._compose.transforms):
+            step.set_random_seed(seeds.derive(seed, number) % 2**32)
         renamed = {("image" if name == "clean" else name): array for name, array in arrays.items()}
         out = self._compose(**renamed)
         return {
@@ -81,11 +87,15 @@ def _compose(steps: Sequence[AugmentStep]) -> Any:
             rotate=(-360 * step.amount, 360 * step.amount), p=step.p, **reflect
         ),
         "zoom": lambda step: albumentations.Affine(
-            scale=(1 - step.amount, 1 + step.amount), p=step.p, **reflect
+            scale=(1 - step.amount, 1 + step.amount), keep_ratio=True, p=step.p, **reflect
         ),
         "light": lambda step: albumentations.RandomBrightnessContrast(
             brightness_limit=step.amount, contrast_limit=step.amount, p=step.p
         ),
+        "tone": lambda step: albumentations.RandomToneCurve(
+            scale=step.amount, per_channel=True, p=step.p
+        ),
+        "channels": lambda step: albumentations.ChannelShuffle(p=step.p),
     }
     return albumentations.Compose(
         [make[step.name](step) for step in steps],

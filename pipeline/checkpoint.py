@@ -16,7 +16,7 @@ import safetensors.torch
 import torch
 from safetensors import SafetensorError
 
-from pipeline.errors import CheckpointError
+from pipeline.errors import CheckpointError, ParamsError
 from pipeline.files import to_json, write_bytes
 from pipeline.systems import System, rebuild_system
 
@@ -37,7 +37,13 @@ def load_system(path: Path) -> tuple[str, System]:
     Raises CheckpointError when the file is missing, altered, of another format, or does not fit.
     """
     meta, tensors = load(path, "weights")
-    system = rebuild_system(meta["system"], meta["section"])
+    try:
+        system = rebuild_system(meta["system"], meta["section"])
+    except (ParamsError, KeyError, TypeError) as error:
+        why = f"{error.where}: {error.what}" if isinstance(error, ParamsError) else "none is named"
+        raise CheckpointError(
+            path, f"no system can be made from its config ({why})", "train it again"
+        ) from None
     load_strictly(system, tensors, path)
     return meta["system"], system.eval()
 
@@ -59,6 +65,7 @@ def load(path: Path, kind: str) -> tuple[dict[str, Any], Tensors]:
     try:
         meta = json.loads(_header(data)["__metadata__"][KEY])
         tensors = safetensors.torch.load(data)
+        to_json(meta).encode()  # nan and lone surrogates: JSON that has no hash
     except (ValueError, KeyError, TypeError, RecursionError, struct.error, SafetensorError):
         raise CheckpointError(
             path, "is no weights file of ours", "train it or fetch it again"
@@ -87,7 +94,8 @@ def load_strictly(module: torch.nn.Module, tensors: Tensors, path: Path) -> None
         if found.shape != asked.shape or found.dtype != asked.dtype:
             raise CheckpointError(
                 path,
-                f"{name} is {found.dtype} {tuple(found.shape)}, not {tuple(asked.shape)}",
+                f"{name} is {found.dtype} {tuple(found.shape)}, "
+                f"not {asked.dtype} {tuple(asked.shape)}",
                 "train it again",
             )
     module.load_state_dict(tensors)

@@ -8,7 +8,7 @@ import pkgutil
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, Generic, TypeVar, cast, get_args
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 from ruamel.yaml import YAML
@@ -17,6 +17,8 @@ from ruamel.yaml.error import YAMLError
 from pipeline.errors import ParamsError
 
 MAX_PARAMS_BYTES = 1_000_000
+MAX_DEPTH = 12
+MAX_VALUES = 100_000  # aliases make few bytes many values
 
 Entry = TypeVar("Entry")
 SectionType = TypeVar("SectionType", bound="Section")
@@ -53,9 +55,11 @@ def load_params(path: Path) -> dict[str, Any]:
     except (YAMLError, UnicodeDecodeError, ValueError) as error:
         line = " ".join(str(error).split())
         raise ParamsError(path, f"is not valid YAML ({line[:300]})", "mend that line") from None
+    except RecursionError:
+        raise ParamsError(path, "is nested too deep", "flatten it") from None
     if not isinstance(data, dict):
         raise ParamsError(path, "holds no sections", "start from the params.yaml of the repository")
-    _check_plain(data, path, ())
+    _check_plain(data, path, (), iter(range(MAX_VALUES)))
     return data
 
 
@@ -162,12 +166,25 @@ def _explain(where: str, kind: type[BaseModel], problem: Any) -> str:
     path = [str(part) for part in problem["loc"]]
     key = ".".join([where, *path])
     if problem["type"] == "extra_forbidden":
-        fields = list(kind.model_fields) if len(path) == 1 else []
-        return f"{key} is not a known key{did_you_mean(path[-1], fields)}"
+        return f"{key} is not a known key{did_you_mean(path[-1], _keys_at(kind, path[:-1]))}"
     if problem["type"] == "missing":
         return f"{key} is missing"
     message = problem["msg"].removeprefix("Value error, ").removeprefix("Input ")
     return f"{key} = {_short(problem['input'])}: {message}"
+
+
+def _keys_at(kind: Any, path: list[str]) -> list[str]:
+    """The keys known at `path` inside a section, through tuples and dicts of sections."""
+    for part in path:
+        if _is_model(kind):
+            kind = kind.model_fields[part].annotation if part in kind.model_fields else None
+        else:
+            kind = next(filter(_is_model, get_args(kind)), None)
+    return list(kind.model_fields) if _is_model(kind) else []
+
+
+def _is_model(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, BaseModel)
 
 
 def _short(value: Any) -> str:
@@ -184,18 +201,20 @@ def _tuples(data: Any) -> Any:
     return data
 
 
-def _check_plain(node: Any, path: Path, trail: tuple[str, ...], depth: int = 0) -> None:
+def _check_plain(node: Any, path: Path, trail: tuple[str, ...], budget: Iterator[int]) -> None:
     where = f"{path}: {'.'.join(trail) or 'top'}"
-    if depth > 12:
+    if len(trail) > MAX_DEPTH:
         raise ParamsError(where, "is nested too deep", "flatten it")
+    if next(budget, None) is None:
+        raise ParamsError(where, f"is past {MAX_VALUES} values", "keep the file small")
     if isinstance(node, dict):
         for key, value in node.items():
             if not isinstance(key, str):
                 raise ParamsError(where, f"key {key!r} is no text", "quote it")
-            _check_plain(value, path, (*trail, key), depth + 1)
+            _check_plain(value, path, (*trail, key), budget)
     elif isinstance(node, list):
         for number, value in enumerate(node):
-            _check_plain(value, path, (*trail, str(number)), depth + 1)
+            _check_plain(value, path, (*trail, str(number)), budget)
     elif isinstance(node, float) and not math.isfinite(node):
         raise ParamsError(where, f"{node} is not a finite number", "write a finite one")
     elif node is not None and not isinstance(node, bool | int | float | str):

@@ -5,7 +5,7 @@ class PipelineError(Exception):
     """An expected failure. The commands print it as one line and exit 1, without a traceback."""
 
     def __init__(self, where: object, what: str, next_step: str) -> None:
-        super().__init__(f"{where}: {what}; {next_step}")
+        super().__init__(f"{where}: {what}; {next_step}".replace("\n", "\\n"))
         self.where, self.what, self.next_step = str(where), what, next_step
 
     def __reduce__(self) -> tuple[type, tuple[str, str, str]]:

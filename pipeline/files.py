@@ -100,12 +100,15 @@ def publish(work: Path, target: Path, last: str | None = None) -> None:
     its presence always means that the rest is whole.
     """
     wanted = {file.relative_to(work) for file in work.rglob("*") if file.is_file()}
-    target.mkdir(parents=True, exist_ok=True)
-    if last is not None:
-        (target / last).unlink(missing_ok=True)
-    for file in sorted(target.rglob("*")):
-        if file.is_file() and file.relative_to(target) not in wanted:
-            file.unlink()
+    try:
+        target.mkdir(parents=True, exist_ok=True)
+        if last is not None:
+            (target / last).unlink(missing_ok=True)
+        for file in sorted(target.rglob("*")):
+            if file.is_file() and file.relative_to(target) not in wanted:
+                file.unlink()
+    except OSError as error:
+        raise _disk_error(target, error) from None
     for name in sorted(wanted, key=lambda name: (str(name) == last, str(name))):
         copy_file(work / name, target / name)
 

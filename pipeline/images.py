@@ -4,6 +4,7 @@ without a seam."""
 import io
 import struct
 import warnings
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -18,6 +19,7 @@ SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif")
 FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF")
 ORIENTATION = 0x0112
 ICC_PROFILE = "icc_profile"
+KEPT_TAGS = {270, 271, 272, 274, 282, 283, 296, 305, 306, 315, 33432, 34665, 34853}  # of a TIFF
 Array = np.ndarray
 
 
@@ -53,7 +55,7 @@ def decode(data: bytes, max_megapixels: float) -> Picture:
         raise
     except (UnidentifiedImageError, Image.DecompressionBombError, cv2.error) as error:
         raise ImageError("photo", _reason(error), "use a JPEG, PNG, WebP or TIFF file") from None
-    except (OSError, ValueError, SyntaxError, EOFError, struct.error, MemoryError) as error:
+    except Exception as error:  # damaged bytes make decoders raise anything, TypeError included
         raise ImageError("photo", _reason(error), "copy or export it again") from None
 
 
@@ -73,7 +75,7 @@ def encode(picture: Picture, pixels: Array) -> bytes:
     if picture.alpha is not None and picture.file_format not in ("JPEG", "BMP"):
         image.putalpha(Image.fromarray(to_uint8(picture.alpha)))
     options: dict[str, object] = {"exif": picture.exif} if picture.exif else {}
-    if picture.icc:
+    if _fitting_profile(picture, gray):
         options[ICC_PROFILE] = picture.icc
     if picture.file_format == "JPEG":
         options |= {"quality": 95, "subsampling": 0}
@@ -158,7 +160,8 @@ def feather(length: int, overlap: int, at_start: bool, at_end: bool) -> Array:
     if not at_start:
         weights[: len(ramp)] = ramp
     if not at_end:
-        weights[-len(ramp) :] = np.minimum(weights[-len(ramp) :], ramp[::-1])
+        end = weights[length - len(ramp) :]
+        np.minimum(end, ramp[::-1], out=end)
     return weights
 
 
@@ -170,23 +173,25 @@ def _decode_opened(image: Image.Image, data: bytes, max_megapixels: float) -> Pi
             f"{width}x{height} is more than {max_megapixels:g} megapixels",
             "make it smaller or raise the limit",
         )
-    exif = image.getexif()
-    orientation = exif.get(ORIENTATION, 1)
-    if ORIENTATION in exif:
-        exif[ORIENTATION] = 1
-    deep = _is_deep(image, data)
-    planes = _decode_deep(data) if deep else _decode_pillow(image)
+    planes = _decode_deep(image, data) if _is_deep(image, data) else _decode_pillow(image)
     if planes.shape[:2] != (height, width):
         raise ImageError("photo", "its size is not the one its header names", "export it again")
-    planes = turn_upright(planes, orientation)
+    exif = image.getexif()
+    if image.format == "TIFF":  # Pillow and OpenCV have turned it already
+        for tag in set(exif) - KEPT_TAGS:
+            del exif[tag]
+    else:
+        planes = turn_upright(planes, exif.get(ORIENTATION, 1))
+    if ORIENTATION in exif:
+        exif[ORIENTATION] = 1
     color, alpha = _split_alpha(planes)
     icc = image.info.get(ICC_PROFILE)
     return Picture(
         pixels=to_rgb(color),
         gray=color.shape[2] == 1,
         alpha=alpha,
-        file_format=image.format or "PNG",
-        exif=exif.tobytes() if len(exif) else b"",
+        file_format="JPEG" if image.format == "MPO" else image.format or "PNG",
+        exif=_exif_bytes(exif),
         icc=icc if isinstance(icc, bytes) else None,
     )
 
@@ -217,7 +222,21 @@ def _is_deep(image: Image.Image, data: bytes) -> bool:
     return False
 
 
-def _decode_deep(data: bytes) -> Array:
+def _exif_bytes(exif: Image.Exif) -> bytes:
+    try:
+        return exif.tobytes() if len(exif) else b""
+    except Exception:  # broken metadata, of whatever kind, is no reason to lose the photo
+        return b""
+
+
+def _decode_deep(image: Image.Image, data: bytes) -> Array:
+    if image.format == "PNG":
+        _check_chunks(data)
+    tags = image.tag_v2 if image.format == "TIFF" else {}  # type: ignore[attr-defined]
+    if tags.get(284, 1) != 1 or tags.get(262, 1) not in (1, 2):  # OpenCV reads those wrongly
+        raise ImageError(
+            "photo", "its 16-bit layout is not supported", "export it as gray or RGB, interleaved"
+        )
     planes = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     if planes is None or planes.dtype != np.uint16:
         raise ImageError("photo", "its 16-bit pixels cannot be decoded", "export it again")
@@ -232,8 +251,8 @@ def _decode_pillow(image: Image.Image) -> Array:
         raise ImageError(
             "photo", f"pixel type {image.mode} is not supported", "export it as 8 or 16 bit"
         )
-    if image.mode in ("P", "PA"):
-        image = image.convert("RGBA" if image.has_transparency_data else "RGB")
+    if image.has_transparency_data:  # a palette's, or one color named transparent
+        image = image.convert("LA" if image.mode in ("1", "L", "LA") else "RGBA")
     if image.mode not in ("L", "LA", "RGB", "RGBA"):
         image = image.convert("L" if image.mode == "1" else "RGB")
     image.load()
@@ -264,7 +283,38 @@ def _encode_deep(picture: Picture, pixels: Array, gray: bool) -> bytes:
     done, data = cv2.imencode(suffix, np.ascontiguousarray(planes))
     if not done:
         raise ImageError("photo", "cannot be encoded", "choose another format")
-    return bytes(data)
+    return bytes(data) if suffix == ".tiff" else _with_metadata(bytes(data), picture, gray)
+
+
+def _with_metadata(png: bytes, picture: Picture, gray: bool) -> bytes:
+    """The PNG with the photo's profile and EXIF right after its header (8 + 25 bytes)."""
+    chunks = b""
+    if _fitting_profile(picture, gray):
+        chunks += _chunk(b"iCCP", b"icc\0\0" + zlib.compress(picture.icc or b""))
+    if picture.exif:
+        chunks += _chunk(b"eXIf", picture.exif.removeprefix(b"Exif\0\0"))
+    return png[:33] + chunks + png[33:]
+
+
+def _check_chunks(png: bytes) -> None:
+    """Raises ValueError at a cut or damaged chunk: OpenCV would set memory aside for its length."""
+    place, kind = 8, b""
+    while kind != b"IEND":
+        (length,) = struct.unpack_from(">I", png, place)
+        kind = png[place + 4 : place + 8]
+        if png[place + 8 + length :][:4] != _chunk(kind, png[place + 8 : place + 8 + length])[-4:]:
+            raise ValueError(f"its {kind!r} part is damaged")
+        place += 12 + length
+
+
+def _chunk(kind: bytes, body: bytes) -> bytes:
+    crc = zlib.crc32(kind + body)
+    return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", crc)
+
+
+def _fitting_profile(picture: Picture, gray: bool) -> bool:
+    """Is its ICC profile one of the color space that we write? A CMYK photo's is not."""
+    return picture.icc is not None and picture.icc[16:20] == (b"GRAY" if gray else b"RGB ")
 
 
 def _reason(error: Exception) -> str:

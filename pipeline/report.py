@@ -84,8 +84,8 @@ def leaderboard_text(board: Sequence[dict[str, Any]]) -> str:
 
 def _board_line(row: dict[str, Any], before: dict[str, Any]) -> str:
     name = f"**{row['system']}**" if row["kind"] == "system" else row["system"].replace("_", " ")
-    if row["kind"] == "baseline" and row["composite"].get("psnr_masked") is not None:
-        strength = ", ".join(f"{k} {v:g}" for k, v in row.get("strength", {}).items())
+    if row["kind"] == "baseline":
+        strength = ", ".join(f"{k} {v:g}" for k, v in row["strength"].items())
         name += f" ({strength})" if strength else ""
     return _line(name, row["composite"], before, row["prediction"], row["mask"])
 

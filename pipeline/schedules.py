@@ -10,13 +10,14 @@ import torch
 from pydantic import field_validator
 
 from pipeline.config import Section
+from pipeline.muon import Muon
 
 
 class OptimizerSection(Section):
     """One group's optimizer. `lr`: the highest rate of its schedule; `clip_norm`: 0 clips
     nothing."""
 
-    name: Literal["adam", "adamw"]
+    name: Literal["adam", "adamw", "muon"]
     lr: float
     weight_decay: float
     clip_norm: float
@@ -50,7 +51,10 @@ class ScheduleSection(Section):
 def make_optimizer(
     section: OptimizerSection, parameters: Iterable[torch.nn.Parameter]
 ) -> torch.optim.Optimizer:
-    """Adam (Kingma and Ba 2015) or AdamW (Loshchilov and Hutter 2019)."""
+    """Adam (Kingma and Ba 2015), AdamW (Loshchilov and Hutter 2019) or Muon (Jordan et al.
+    2024)."""
+    if section.name == "muon":
+        return Muon(parameters, section.lr, section.weight_decay)
     kind = torch.optim.AdamW if section.name == "adamw" else torch.optim.Adam
     return kind(parameters, lr=section.lr, weight_decay=section.weight_decay)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ import numpy as np
 
 from pipeline import png
 from pipeline.config import Section, validate
-from pipeline.errors import ShardError
+from pipeline.errors import ParamsError, ShardError
 from pipeline.files import sha256_bytes, to_json
 
 MANIFEST = "manifest.json"
@@ -98,13 +99,18 @@ def read_manifest(folder: Path) -> ShardManifest:
         data = json.loads(path.read_text(encoding="utf-8"))
     except OSError:
         raise ShardError(folder, "holds no manifest", "run `patina synth` or `dvc repro`") from None
-    except ValueError:
+    except (ValueError, RecursionError):
         raise ShardError(path, "is not JSON", "run synth again") from None
     if not isinstance(data, dict) or data.get("format") != FORMAT:
         found = data.get("format") if isinstance(data, dict) else None
         raise ShardError(path, f"format {found}, this is {FORMAT}", "run synth again")
-    manifest = validate(data, str(path), ShardManifest)
+    try:
+        manifest = validate(data, MANIFEST, ShardManifest)
+    except ParamsError as error:
+        raise ShardError(path, error.what, "run synth again") from None
     for row in manifest.shards:
+        if not re.fullmatch(rf"{re.escape(row.split)}-[0-9]+\.tar", row.name):
+            raise ShardError(path, f"{row.name} is no {row.split} shard", "run synth again")
         if not (folder / row.name).is_file():
             raise ShardError(folder / row.name, "is missing", "run synth again")
     return manifest

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from pydantic import field_validator
+from pydantic import Field, field_validator, model_validator
 
 from pipeline import images, seeds
 from pipeline.config import Section, validate
@@ -29,7 +29,7 @@ class IndexSection(Section):
 
     val_share: float
     test_share: float
-    max_megapixels: float
+    max_megapixels: float = Field(gt=0)
 
     @field_validator("val_share", "test_share")
     @classmethod
@@ -37,6 +37,12 @@ class IndexSection(Section):
         if not 0 <= value < 1:
             raise ValueError("must lie in 0..1")
         return value
+
+    @model_validator(mode="after")
+    def _some_train(self) -> IndexSection:
+        if self.val_share + self.test_share >= 1:
+            raise ValueError("val_share and test_share leave nothing for training")
+        return self
 
 
 class Photo(Section):
@@ -79,7 +85,8 @@ def build_index(
     order."""
     photos: dict[str, Photo] = {}
     rejected: list[dict[str, str]] = []
-    todo = sorted(candidates, key=lambda one: (one.source, one.path))
+    # officially split photos first, so that a copy in another source never takes their place
+    todo = sorted(candidates, key=lambda one: (one.split is None, one.source, one.path))
     for done, one in enumerate(todo, 1):
         try:
             photo = _read(folder, one, section, seed)
@@ -92,6 +99,7 @@ def build_index(
                 rejected.append({"path": one.path, "source": one.source, "reason": reason})
         progress(done, len(todo))
     rows = sorted(photos.values(), key=lambda photo: photo.id)
+    rejected.sort(key=lambda row: (row["source"], row["path"]))
     return {"photos": [row.model_dump(mode="json") for row in rows], "rejected": rejected}
 
 
@@ -99,7 +107,7 @@ def read_index(path: Path) -> list[Photo]:
     """The photos of an index file."""
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
-        rows = data["photos"]
+        rows = list(data["photos"])
     except (OSError, ValueError, KeyError, TypeError):
         raise PhotoIndexError(path, "is no index", "run `patina index` or `dvc repro`") from None
     return [validate(row, f"{path}: photos", Photo) for row in rows]

@@ -15,7 +15,7 @@ from pydantic import field_validator
 from pipeline import png, seeds
 from pipeline.augmentation import Augmenter, AugmentStep
 from pipeline.config import Section
-from pipeline.errors import ParamsError, ShardError
+from pipeline.errors import ParamsError, PipelineError, ShardError
 from pipeline.shards import Array, ShardRow, read_manifest, read_shard, unpack
 
 
@@ -99,9 +99,12 @@ class Stream:
                 f"{total} {self.split} samples for {self.section.num_streams} streams",
                 "add photos or tiles, or lower num_streams",
             )
+        units: list[Unit] = []
         parts = -(-self.section.num_streams // len(rows))
-        units = [Unit(row, part, parts) for part in range(parts) for row in rows]
-        units = [unit for unit in units if unit.num_samples()]
+        while len(units) < self.section.num_streams:  # shards smaller than `parts` fill fewer
+            units = [Unit(row, part, parts) for part in range(parts) for row in rows]
+            units = [unit for unit in units if unit.num_samples()]
+            parts += 1
         return [
             units[number :: self.section.num_streams] for number in range(self.section.num_streams)
         ]
@@ -180,17 +183,23 @@ class Stream:
         return arrays["clean"], arrays["corrupted"], arrays["mask"][:, :, None]
 
 
-class _Loader(torch.utils.data.IterableDataset[Batch]):
-    """A worker's share of a stream, as torch's DataLoader wants it."""
+class _Loader(torch.utils.data.IterableDataset[Batch | PipelineError]):
+    """A worker's share of a stream, as torch's DataLoader wants it.
+
+    An expected failure travels as an item: DataLoader would turn it into a RuntimeError.
+    """
 
     def __init__(self, stream: Stream, start: int) -> None:
         self.stream, self.start = stream, start
 
-    def __iter__(self) -> Iterator[Batch]:
+    def __iter__(self) -> Iterator[Batch | PipelineError]:
         info = torch.utils.data.get_worker_info()
         worker, count = (0, 1) if info is None else (info.id, info.num_workers)
         # Worker 0 must make the first batch that is asked for, whatever its number.
-        return self.stream.batches(self.start, (worker + self.start) % count, count)
+        try:
+            yield from self.stream.batches(self.start, (worker + self.start) % count, count)
+        except PipelineError as error:
+            yield error
 
 
 def load(stream: Stream, start: int, num_workers: int) -> Iterator[Batch]:
@@ -204,7 +213,7 @@ def load(stream: Stream, start: int, num_workers: int) -> Iterator[Batch]:
         multiprocessing_context="spawn" if num_workers else None,
         pin_memory=torch.cuda.is_available(),
     )
-    return iter(loader)
+    return _raise_errors(iter(loader))
 
 
 def to_batch(samples: Sequence[tuple[Array, Array, Array]]) -> Batch:
@@ -213,6 +222,13 @@ def to_batch(samples: Sequence[tuple[Array, Array, Array]]) -> Batch:
         *((clean, corrupted, mask[:, :, None]) for clean, corrupted, mask in samples), strict=True
     )
     return Batch(*(torch.from_numpy(np.stack(column)) for column in columns))
+
+
+def _raise_errors(items: Iterator[Batch | PipelineError]) -> Iterator[Batch]:
+    for item in items:
+        if isinstance(item, PipelineError):
+            raise item
+        yield item
 
 
 def _to_float(part: torch.Tensor) -> torch.Tensor:

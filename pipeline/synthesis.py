@@ -19,7 +19,7 @@ import numpy as np
 
 from pipeline import seeds
 from pipeline.config import Section, validate
-from pipeline.errors import ShardError
+from pipeline.errors import ParamsError, ShardError
 from pipeline.files import sha256_bytes, sha256_file, write_bytes, write_json
 from pipeline.shards import FORMAT, MANIFEST, Array, Sample, ShardManifest, ShardRow, pack
 from pipeline.splits import Photo, load_photo
@@ -203,6 +203,8 @@ def synthesize(
         opencv=cv2.__version__,
         shards=tuple(rows[spec.name] for spec in specs),
     )
+    for stray in set(work.iterdir()) - {work / spec.name for spec in specs}:
+        stray.unlink(missing_ok=True)  # what a killed run had half written
     write_json(work / MANIFEST, manifest.model_dump(mode="json"))
     return manifest
 
@@ -264,7 +266,7 @@ def _finished(work: Path, spec: ShardSpec) -> ShardRow | None:
         receipt = json.loads(_receipt(work, spec).read_text(encoding="utf-8"))
         row = validate(receipt, spec.name, ShardRow)
         whole = sha256_file(work / spec.name) == row.sha256
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError, ParamsError):
         return None
     return row if whole else None
 

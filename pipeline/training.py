@@ -39,7 +39,9 @@ class EarlyStopSection(Section):
 
 class TrainSection(Section):
     """A system's training. `accumulate` micro-batches make a step; `precision` auto means bf16
-    where the processor computes in it; `ema_decay` 0 turns the average of weights off.
+    where the processor computes in it; `ema_decay` 0 turns the average of weights off; from the
+    share `freeze_norm_at` of the steps on, BatchNorm uses its running statistics, as in
+    restoration.
     """
 
     recipe: str
@@ -47,6 +49,7 @@ class TrainSection(Section):
     accumulate: int
     precision: Literal["auto", "fp32", "bf16"]
     ema_decay: float
+    freeze_norm_at: float
     validate_every: int
     save_every: int
     val_samples: int
@@ -159,6 +162,8 @@ class _Trainer:
     def step(self, batches: Iterator[Batch]) -> dict[str, float]:
         """One optimizer step for each group, over `accumulate` micro-batches."""
         section, state = self.run.section, self.state
+        if state.step >= section.freeze_norm_at * section.steps:
+            _freeze_norms(self.system)
         rate = rate_at(
             section.schedule,
             state.step,
@@ -329,6 +334,12 @@ def _load_moments(
         if owner == group:
             moments.setdefault(int(number), {})[key] = value
     optimizer.load_state_dict({**optimizer.state_dict(), "state": moments})
+
+
+def _freeze_norms(system: System) -> None:
+    for module in system.modules():
+        if isinstance(module, torch.nn.modules.batchnorm._BatchNorm):
+            module.eval()
 
 
 def _fast_bf16() -> bool:

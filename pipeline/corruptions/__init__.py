@@ -6,10 +6,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Literal, NamedTuple
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
-from pydantic import field_validator
+from pydantic import Field, field_validator
 
 from pipeline.config import Registry, Section, lookup, ordered, section, validate
 from pipeline.errors import ParamsError, ReplayError
@@ -17,6 +17,10 @@ from pipeline.errors import ParamsError, ReplayError
 Array = np.ndarray
 Drawn = dict[str, Any]
 Story = dict[str, Any]
+Share = Annotated[float, Field(ge=0, le=1)]
+Size = Annotated[float, Field(gt=0)]
+Count = Annotated[int, Field(ge=0)]
+Pixels = Annotated[int, Field(ge=1)]
 STEP_KEYS = ("family", "on", "probability")
 
 
@@ -87,7 +91,7 @@ class RecipeSection(Section):
     """A recipe's block in params.yaml."""
 
     sources: tuple[str, ...]
-    photo_side_range: tuple[int, int]
+    photo_side_range: tuple[Pixels, Pixels]
     train: Tiles
     val: Tiles
     test: Tiles
@@ -149,8 +153,9 @@ class Recipe:
     @classmethod
     def single(cls, params: dict[str, Any], family: str, textures: Path | None) -> Recipe:
         """One family alone, with the ranges of the first recipe in params.yaml that uses it."""
-        for name, block in lookup(params, "recipes").items():
-            steps = [step for step in block.get("steps", []) if step.get("family") == family]
+        for name in dict(lookup(params, "recipes")):
+            block = section(params, f"recipes.{name}", RecipeSection)
+            steps = [step for step in block.steps if step.get("family") == family]
             if steps:
                 recipe = cls.load(params, name, textures)
                 chosen = make_steps(
@@ -229,7 +234,12 @@ def make_steps(
         place = f"{where}.{number}"
         common = validate({k: v for k, v in block.items() if k in STEP_KEYS}, place, StepSection)
         fields = {k: v for k, v in block.items() if k not in STEP_KEYS}
-        corruption = validate(fields, place, CORRUPTIONS[common.family]).bind(textures)
+        try:
+            kind = CORRUPTIONS[common.family]
+        except ParamsError as error:
+            where = f"params: {place}.family: {error.where}"
+            raise ParamsError(where, error.what, error.next_step) from None
+        corruption = validate(fields, place, kind).bind(textures)
         steps.append(Step(common.family, common.on, common.probability, corruption))
     return tuple(steps)
 

@@ -3,16 +3,18 @@
 import functools
 import statistics
 from collections.abc import Sequence
+from typing import Annotated
 
 import cv2
 import numpy as np
-from pydantic import field_validator
+from pydantic import Field, field_validator
 
 from pipeline.config import ordered
 from pipeline.corruptions import CORRUPTIONS, Array, Corruption, Drawn, no_mask
 from pipeline.seeds import field, seed_of
 
 LEVELS = 1 << 16
+Deviation = Annotated[float, Field(ge=0, le=255)]
 
 
 @CORRUPTIONS.add
@@ -21,7 +23,7 @@ class Grain(Corruption):
     own."""
 
     extent = "global"
-    sigma_range: tuple[float, float]
+    sigma_range: tuple[Deviation, Deviation]
 
     _ordered = field_validator("sigma_range")(ordered)
 

@@ -5,10 +5,10 @@ from typing import Any, Literal
 
 import cv2
 import numpy as np
-from pydantic import field_validator
+from pydantic import Field, field_validator
 
 from pipeline.config import ordered
-from pipeline.corruptions import CORRUPTIONS, Array, Corruption, Drawn, Window
+from pipeline.corruptions import CORRUPTIONS, Array, Corruption, Count, Drawn, Share, Size, Window
 from pipeline.seeds import field, seed_of
 
 Fill = Literal["color", "black", "white", "noise"]
@@ -24,11 +24,11 @@ class Shapes(Corruption):
     """
 
     extent = "local"
-    num_range: tuple[int, int]
-    size_range: tuple[float, float]
-    covered_range: tuple[float, float]
-    opacity_range: tuple[float, float]
-    fills: tuple[Fill, ...]
+    num_range: tuple[Count, Count]
+    size_range: tuple[Size, Size]
+    covered_range: tuple[Share, Share]
+    opacity_range: tuple[Share, Share]
+    fills: tuple[Fill, ...] = Field(min_length=1)
 
     _ordered = field_validator("num_range", "size_range", "covered_range", "opacity_range")(ordered)
 

@@ -11,11 +11,11 @@ from typing import Literal
 
 import cv2
 import numpy as np
-from pydantic import PrivateAttr, field_validator
+from pydantic import Field, PrivateAttr, field_validator
 
 from pipeline import png
 from pipeline.config import ordered
-from pipeline.corruptions import CORRUPTIONS, Array, Corruption, Drawn, Window
+from pipeline.corruptions import CORRUPTIONS, Array, Corruption, Count, Drawn, Share, Size, Window
 from pipeline.errors import ParamsError, ReplayError
 from pipeline.files import sha256_bytes
 from pipeline.images import resize
@@ -33,10 +33,10 @@ class Texture(Corruption):
     """
 
     extent = "local"
-    num_range: tuple[int, int]
-    scale_range: tuple[float, float]
-    opacity_range: tuple[float, float]
-    modes: tuple[Mode, ...]
+    num_range: tuple[Count, Count]
+    scale_range: tuple[Size, Size]
+    opacity_range: tuple[Share, Share]
+    modes: tuple[Mode, ...] = Field(min_length=1)
 
     _ordered = field_validator("num_range", "scale_range", "opacity_range")(ordered)
     _bank: Path | None = PrivateAttr(None)
@@ -117,7 +117,7 @@ def _bank_list(folder: Path) -> dict[str, str]:
     """Overlay name → sha256 of its file."""
     try:
         return dict(json.loads((folder / BANK_LIST).read_text())["overlays"])
-    except (OSError, ValueError, KeyError):
+    except (OSError, ValueError, KeyError, TypeError):
         raise ParamsError(folder, "holds no overlay bank", "run `patina textures`") from None
 
 

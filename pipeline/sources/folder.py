@@ -30,7 +30,11 @@ class Folder(Source):
         found = list(walk(tree))
         listed: dict[str, ListedFile] = {}
         for done, path in enumerate(found, 1):
-            digest, size = sha256_file(path), path.stat().st_size
+            try:
+                digest, size = sha256_file(path), path.stat().st_size
+            except OSError as error:
+                reason = error.strerror or "cannot be read"
+                raise SourceError(printable(path), reason, "make it readable or move it") from None
             file = plain_name(path.stem, digest, path.suffix.lower())
             if not is_whole(folder / file, size, digest):
                 copy_file(path, folder / file)

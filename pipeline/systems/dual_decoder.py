@@ -76,6 +76,10 @@ class DualDecoderNet(nn.Module):
         )
         self.picture = Decoder(widths, bottleneck, num_blocks, 3)
         self.mask = Decoder(widths, bottleneck, num_blocks, 1)
+        # Most pixels are whole: starting from a low probability spares the first steps (Lin et al.
+        # 2017, "Focal loss for dense object detection").
+        assert self.mask.head.bias is not None
+        nn.init.constant_(self.mask.head.bias, -2.0)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Sides must be multiples of 2 to the number of levels."""

@@ -1,0 +1,119 @@
+"""Plots are PNG files that decode, the same bytes again, and tell neither time nor library."""
+
+import io
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from pipeline.files import sha256_bytes
+from pipeline.plots import plot_curves, plot_gain, plot_pictures, plot_psnr
+from pipeline.seeds import rng
+from tests.conftest import ROOT
+from tests.pipeline.test_rows import row
+
+
+def rows(count=5):
+    random = rng(0, "rows")
+    return [
+        row(str(number), random.uniform(15, 40, 3), random.random(), telea=25.0) | {"severity": at}
+        for number, at in enumerate(random.random(count))
+    ]
+
+
+def history(count=4):
+    return [
+        {"step": step, "values": {
+            "train/loss": 1 / step, "val/loss": 2 / step, "val/psnr": 20.0 + step, "train/x": 0.5,
+        }}
+        for step in range(1, count + 1)
+    ]  # fmt: skip
+
+
+def pictures():
+    random = rng(0, "pictures")
+    color = random.integers(0, 256, (40, 30, 3), np.uint8)
+    gray, mask = color[:, :, :1], np.uint8(255) * (color[:, :, 0] > 99)
+    return [("a\n+1.0 dB", [color, mask, gray]), ("ö & $x_1", [gray, mask, color])]
+
+
+PLOTS = {
+    "psnr": lambda: plot_psnr(rows(), "title"),
+    "psnr of one sample": lambda: plot_psnr(rows(1), "title"),
+    "psnr of equal pictures": lambda: plot_psnr([row("a", (100.0, 100.0, 100.0))], "title"),
+    "gain": lambda: plot_gain(rows(), "title"),
+    "gain of one severity": lambda: plot_gain([row("a"), row("b", covered=0.4)], "title"),
+    "curves": lambda: plot_curves(history(), "title"),
+    "curves of one validation": lambda: plot_curves(history(1), "title"),
+    "pictures": lambda: plot_pictures(pictures(), ("one", "two", "three")),
+    "one picture": lambda: plot_pictures([("a", pictures()[0][1][:1])], ("one",)),
+}
+
+
+def chunks(data):
+    """The names of a PNG file's chunks, in order."""
+    names, place = [], 8
+    while place < len(data):
+        length = int.from_bytes(data[place : place + 4], "big")
+        names.append(data[place + 4 : place + 8].decode())
+        place += 12 + length
+    return names
+
+
+def digests():
+    return [sha256_bytes(PLOTS[name]()) for name in sorted(PLOTS)]
+
+
+@pytest.mark.parametrize("name", PLOTS)
+def test_a_plot_is_a_whole_png_with_something_on_it(name):
+    with Image.open(io.BytesIO(PLOTS[name]())) as image:
+        image.load()
+        assert image.format == "PNG" and min(image.size) > 100
+        pixels = np.asarray(image.convert("RGB"))
+    assert (pixels != 255).any(2).mean() > 0.005
+    assert (pixels == 255).all(2).mean() > 0.05
+
+
+@pytest.mark.parametrize("name", PLOTS)
+def test_a_plot_tells_neither_library_nor_time(name):
+    data = PLOTS[name]()
+    assert not set(chunks(data)) & {"tEXt", "zTXt", "iTXt", "tIME", "eXIf"}
+    assert b"matplotlib" not in data.lower()
+
+
+def test_the_same_rows_are_the_same_bytes_in_any_process():
+    code = "from tests.pipeline.test_plots import digests; print(digests())"
+    other = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True,
+        env={**os.environ, "PYTHONHASHSEED": "5", "TZ": "Asia/Tokyo", "LC_ALL": "C",
+             "MPLBACKEND": "svg"},
+    ).stdout.strip()  # fmt: skip
+    assert other == str(digests()) == str(digests())
+
+
+def test_other_rows_are_other_plots():
+    made = digests()
+    assert len(set(made)) == len(made)
+    assert plot_psnr(rows(5), "title") != plot_psnr(rows(4), "title")
+    assert plot_gain(rows(5), "title") != plot_gain(rows(5), "other")
+
+
+def test_the_psnr_plot_grows_with_the_number_of_pictures():
+    few, many = rows(3), [one | {f"b{n}.psnr": 20.0 + n for n in range(6)} for one in rows(3)]
+    heights = [Image.open(io.BytesIO(plot_psnr(one, "t"))).height for one in (few, many)]
+    assert heights[1] > 1.5 * heights[0]
+
+
+def test_no_figure_is_left_open():
+    import matplotlib.pyplot as plt
+
+    digests()
+    assert plt.get_fignums() == []
+
+
+def test_pictures_that_do_not_fit_the_columns_are_an_error():
+    with pytest.raises(ValueError, match="zip"):
+        plot_pictures(pictures(), ("one", "two"))

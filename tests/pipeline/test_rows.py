@@ -1,0 +1,89 @@
+"""Means over rows, in closed form."""
+
+import pytest
+
+from pipeline.rows import picture_names, summarize
+
+
+def row(key, psnr=(20.0, 30.0, 32.0), covered=0.1, masked=None, counts=None, **more):
+    """A row of the three pictures of a system; `more`: PSNR by baseline name."""
+    made = {"key": key, "covered": covered, "severity": 0.5}
+    own = dict(zip(("input", "prediction", "composite"), psnr, strict=True))
+    for name, value in (own | more).items():
+        made |= {f"{name}.mse": 10 ** (-value / 10), f"{name}.psnr": value}
+        made[f"{name}.psnr_masked"] = masked
+    if counts is not None:
+        made |= dict(zip(("mask.tp", "mask.fp", "mask.fn"), counts, strict=True))
+    return made
+
+
+def test_means_are_those_of_the_rows():
+    summary = summarize([row("a", (20, 30, 40), 0.1), row("b", (10, 20, 36), 0.3)])
+    assert summary["num_samples"] == 2 and summary["covered"] == 0.2
+    assert summary["input"]["psnr"] == 15.0
+    assert summary["prediction"]["psnr"] == 25.0
+    assert summary["composite"]["psnr"] == 38.0
+    assert summary["input"]["mse"] == pytest.approx((0.01 + 0.1) / 2, abs=1e-5)
+
+
+def test_psnr_is_clipped_at_100_and_the_number_told():
+    summary = summarize([row("a", (20, 100, 100)), row("b", (20, 30, 140))])
+    assert summary["composite"]["psnr"] == 100.0
+    assert summary["composite"]["psnr_clipped_count"] == 1
+    assert summary["prediction"]["psnr"] == 65.0
+    assert summary["prediction"]["psnr_clipped_count"] == 0
+
+
+def test_undefined_values_are_left_out_and_counted():
+    summary = summarize([row("a", masked=10.0), row("b", masked=None), row("c", masked=14.0)])
+    assert summary["input"]["psnr_masked"] == 12.0
+    assert summary["input"]["psnr_masked_undefined_count"] == 1
+    none = summarize([row("a"), row("b")])["input"]
+    assert none["psnr_masked"] is None and none["psnr_masked_undefined_count"] == 2
+
+
+def test_mask_scores_are_micro_averages_over_all_pixels():
+    """Sums: tp 30, fp 10, fn 20. A mean of the rows' own F1 would be 0.5 · (2/3 + 2/5) or so."""
+    mask = summarize([row("a", counts=(20, 10, 10)), row("b", counts=(10, 0, 10))])["mask"]
+    assert mask["precision"] == 0.75 and mask["recall"] == 0.6
+    assert mask["f1"] == pytest.approx(60 / 90, abs=1e-5)
+    assert mask["iou"] == 0.5
+    assert mask["empty_count"] == 0
+
+
+def test_empty_masks_are_counted_apart():
+    mask = summarize([row("a", counts=(0, 3, 0)), row("b", counts=(0, 0, 0))])["mask"]
+    assert mask["empty_count"] == 2 and mask["empty_marked_count"] == 1
+    assert mask["recall"] is None and mask["f1"] == 0.0
+
+
+def test_a_system_that_finds_no_mask_has_no_mask_scores():
+    assert "mask" not in summarize([row("a")])
+
+
+def test_the_order_of_rows_does_not_matter():
+    rows = [row(str(n), (20 + n / 7, 30 + n / 3, 31 + n / 11), n / 13, n / 3) for n in range(20)]
+    assert summarize(rows) == summarize(rows[::-1])
+
+
+def test_no_rows_give_no_means():
+    assert summarize([]) == {"num_samples": 0, "covered": 0.0}
+
+
+def test_the_systems_own_pictures_come_first_whatever_the_order_of_the_row():
+    made = row("a", telea=25.0, median=24.0)
+    assert picture_names([made]) == ["input", "prediction", "composite", "telea", "median"]
+    shuffled = dict(sorted(made.items()))
+    assert picture_names([shuffled])[:3] == ["input", "prediction", "composite"]
+    assert set(picture_names([shuffled])) == {"input", "prediction", "composite", "telea", "median"}
+
+
+def test_only_what_has_a_psnr_is_a_picture():
+    assert picture_names([row("a", counts=(1, 2, 3))]) == ["input", "prediction", "composite"]
+    assert picture_names([]) == []
+
+
+def test_numbers_are_rounded_for_people():
+    summary = summarize([row("a", (20, 30, 31), 1 / 3), row("b", (20, 30, 32.1234567), 0)])
+    assert summary["covered"] == 0.16667
+    assert summary["composite"]["psnr"] == 31.56173

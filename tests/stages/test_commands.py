@@ -1,0 +1,182 @@
+"""The commands as a user meets them: what they print, what they draw, and how they refuse."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from tests.conftest import ROOT, load_yaml, run_stage, small_params, tree, write_params
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small project with everything up to trained and evaluated systems."""
+    folder = tmp_path_factory.mktemp("project")
+    write_params(folder, small_params())
+    (folder / "data/inbox").mkdir(parents=True)
+    commands = [["fetch"], ["index"], ["textures"], ["synth", "shapes"], ["synth", "aged"]]
+    commands += [["train", name] for name in ("dual_decoder", "aged_unet")]
+    commands += [["evaluate", "dual_decoder"], ["evaluate", "aged_unet-aged"], ["leaderboard"]]
+    for words in commands:
+        run_stage(folder, *words)
+    return folder
+
+
+def picture(path: Path) -> np.ndarray:
+    """A file that must be a picture."""
+    decoded = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_UNCHANGED)
+    assert decoded is not None, path
+    return decoded
+
+
+@pytest.fixture(scope="module")
+def photo(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A real photo on disk."""
+    from skimage import data, io
+
+    path = tmp_path_factory.mktemp("photos") / "coffee.jpg"
+    io.imsave(path, data.coffee(), quality=92)
+    return path
+
+
+def test_index_of_a_plain_folder_has_photos_and_rejected(built: Path, photo: Path) -> None:
+    (photo.parent / "broken.jpg").write_bytes(photo.read_bytes()[:2000])
+    run_stage(built, "index", photo.parent, "--out", built / "other.json")
+    index = json.loads((built / "other.json").read_text())
+    assert [row["name"] for row in index["photos"]] == ["coffee.jpg"]
+    assert [row["path"] for row in index["rejected"]] == ["broken.jpg"]
+    assert index["rejected"][0]["reason"]
+
+
+def test_preview_draws_a_sheet_of_a_recipe_and_of_a_family(built: Path, photo: Path) -> None:
+    for name in ("aged", "shapes", "grain"):
+        out = built / f"{name}.png"
+        run_stage(built, "preview", photo, "--recipe", name, "-n", "5", "-o", out, "--side", "100")
+        height, width = picture(out).shape[:2]
+        assert width == 4 * 150 + 3 * 4 and height == 2 * (100 + 4 + 100) + 4
+
+
+def test_show_lists_keys_tells_a_story_and_draws_it(built: Path) -> None:
+    listed = run_stage(built, "show").stdout
+    key = re.search(r"[0-9a-f]{64}_\d{4}_\d{2}", listed)
+    assert key
+    told = run_stage(built, "show", key[0], "--recipe", "aged", "-o", built / "story.png").stdout
+    story = json.loads(told[told.index("{") : told.rindex("}") + 1])
+    assert [step["family"] for step in story["steps"]] == ["grayscale", "grain", "texture"]
+    assert picture(built / "story.png").shape[:2] == (64, 3 * 64 + 2 * 4)
+
+
+def test_check_validates_and_estimates(built: Path) -> None:
+    told = run_stage(built, "check").stdout
+    assert "every section is valid" in told
+    for line in ("synth shapes: 52 samples", "train dual_decoder:", "train aged_unet:"):
+        assert line in told
+    assert re.search(r"parameters, 6 steps, about \d", told)
+
+
+def test_evaluate_writes_every_samples_pictures(built: Path) -> None:
+    folder = built / "looks"
+    run_stage(built, "evaluate", "dual_decoder", "--pictures", folder)
+    names = {path.name for path in folder.iterdir()}
+    assert names == {"predicted_images", "reconstructed_images", "binary_masks"}
+    found = [sorted(path.name for path in (folder / name).iterdir()) for name in sorted(names)]
+    assert found[0] == found[1] == found[2] and len(found[0]) == 6
+    mask = picture(next((folder / "binary_masks").iterdir()))
+    assert set(np.unique(mask)) <= {0, 255}
+
+
+def test_evaluation_goes_on_where_it_was_cut(built: Path) -> None:
+    report = built / "reports/systems/aged_unet-aged"
+    before = tree(report)
+    work = next((built / ".work/evaluate-aged_unet-aged").iterdir())
+    rows = sorted((work / "rows").iterdir())
+    rows[0].unlink()
+    kept = {path: path.stat().st_ino for path in rows[1:]}
+    run_stage(built, "evaluate", "aged_unet")
+    assert tree(report) == before
+    assert {path: path.stat().st_ino for path in rows[1:]} == kept, "finished photos are kept"
+
+
+def test_restore_keeps_name_size_and_format(built: Path, photo: Path) -> None:
+    out = built / "restored"
+    for system in ("aged_unet", "dual_decoder"):
+        run_stage(built, "restore", photo, "-o", out / system, "--system", system)
+        assert picture(out / system / "coffee.jpg").shape == (400, 600, 3)
+
+
+def change(folder: Path, path: str, value: object) -> None:
+    params = load_yaml(folder / "params.yaml")
+    *way, last = path.split(".")
+    node = params
+    for word in way:
+        node = node[word]
+    if value is None:
+        del node[last]
+    else:
+        node[last] = value
+    write_params(folder, params)
+
+
+REFUSED = {
+    "fetch": ["sources.folder.path", "nowhere", ["fetch"], "nowhere: is no folder"],
+    "source": ["sources.foldr", {}, ["fetch"], "source 'foldr': is not known"],
+    "recipe": ["seed", 7, ["synth", "agde"], "recipes.agde: is missing; add it, did you mean 'aged'"],
+    "step": ["recipes.aged.steps", [{"family": "grian", "on": "input", "probability": 1.0}],
+             ["synth", "aged"], "corruption 'grian': is not known"],
+    "range": ["textures.num_overlays", 0, ["textures"], "textures.num_overlays = 0"],
+    "missing": ["textures.size", None, ["textures"], "textures.size is missing"],
+    "system": ["seed", 7, ["train", "dual_decodr"], "train.dual_decodr: is missing"],
+    "pair": ["seed", 7, ["evaluate", "nothing"], "evaluate 'nothing': is no pair"],
+    "shards": ["seed", 7, ["train", "aged_unet"], "holds no manifest"],
+    "weights": ["seed", 7, ["restore", "x.png", "-o", "out"], "No such file"],
+    "key": ["seed", 7, ["show", "abc"], "holds no shards"],
+    "photo": ["seed", 7, ["preview", "x.png", "--recipe", "aged"], "x.png: No such file"],
+    "check": ["train.aged_unet.optimizers.restorer.lr", "fast", ["check"],
+              "train.aged_unet.optimizers.restorer.lr = 'fast'"],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_bad_input_gets_one_line_and_exit_1(project: Path, case: str) -> None:
+    path, value, words, expected = REFUSED[case]
+    change(project, path, value)
+    done = run_stage(project, *words, check=False)
+    assert done.returncode == 1
+    lines = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+    assert len(lines) == 1 and expected in lines[0], done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_check_names_every_problem_at_once(project: Path) -> None:
+    change(project, "train.aged_unet.steps", "many")
+    change(project, "recipes.aged.sources", ["smaple"])
+    change(project, "synth.aged.reads", ["pipeline/corruptions/grain.py"] * 4)
+    done = run_stage(project, "check", check=False)
+    told = done.stdout + done.stderr
+    assert done.returncode == 1
+    for expected in (
+        "train.aged_unet.steps",
+        "sources.smaple",
+        "write [pipeline/corruptions/grayscale.py",
+    ):
+        assert expected in told
+
+
+def test_the_run_script_finds_stages_from_anywhere(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [ROOT / "run", "stage", "fetch", "--help"], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert done.returncode == 0 and "Usage" in done.stdout
+    done = subprocess.run([ROOT / "run", "nonsense"], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 1 and "./run demo" in done.stderr
+
+
+def test_the_installed_command_is_the_same_program() -> None:
+    patina = Path(sys.prefix) / "bin/patina"
+    done = subprocess.run([patina, "--help"], capture_output=True, text=True, check=True)
+    assert "learns to undo it" in done.stdout
