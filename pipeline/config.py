@@ -40,6 +40,13 @@ def ordered(low_high: tuple[float, float]) -> tuple[float, float]:
     return low_high
 
 
+def positive(values: tuple[int, ...]) -> tuple[int, ...]:
+    """Validator for lists of sizes: at least one, each from 1 up."""
+    if not values or min(values) < 1:
+        raise ValueError(f"must be whole numbers from 1 up, not {list(values)}")
+    return values
+
+
 def load_params(path: Path) -> dict[str, Any]:
     """Read a params file with DVC's own parser, whole and checked for size, duplicates and plain
     types."""

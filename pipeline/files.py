@@ -15,7 +15,7 @@ from typing import Any
 
 from pipeline.errors import BusyError, PipelineError
 
-CHUNK = 1 << 20
+TEMPORARY = ".tmp-"
 
 
 class DiskError(PipelineError):
@@ -58,7 +58,7 @@ def atomic(path: Path) -> Iterator[Path]:
     it."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=".tmp-", suffix=path.suffix, dir=path.parent)
+        handle, name = tempfile.mkstemp(prefix=TEMPORARY, suffix=path.suffix, dir=path.parent)
         os.close(handle)
     except OSError as error:
         raise _disk_error(path, error) from None
@@ -99,7 +99,8 @@ def publish(work: Path, target: Path, last: str | None = None) -> None:
     Files of `target` that `work` does not hold are removed first, `last` before all others, so that
     its presence always means that the rest is whole.
     """
-    wanted = {file.relative_to(work) for file in work.rglob("*") if file.is_file()}
+    found = (file.relative_to(work) for file in work.rglob("*") if file.is_file())
+    wanted = {name for name in found if not name.name.startswith(TEMPORARY)}
     try:
         target.mkdir(parents=True, exist_ok=True)
         if last is not None:

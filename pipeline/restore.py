@@ -9,7 +9,8 @@ import numpy as np
 import torch
 
 from pipeline import images
-from pipeline.images import Array, Picture
+from pipeline.images import Array
+from pipeline.photos import Picture
 from pipeline.systems import System
 
 TILE, OVERLAP = 512, 64  # px; the overlap is blended linearly

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ import numpy as np
 from pipeline import png
 from pipeline.config import Section, validate
 from pipeline.errors import ParamsError, ShardError
-from pipeline.files import sha256_bytes, to_json
+from pipeline.files import sha256_bytes, to_json, write_json
 
 MANIFEST = "manifest.json"
 FORMAT = 1
@@ -51,12 +51,13 @@ class ShardRow(Section):
 
 
 class ShardManifest(Section):
-    """Written last: where it stands, the shards are whole."""
+    """Written last: where it stands, the shards are whole. `sha256` is over all the rest of it."""
 
     format: int
     recipe: str
     opencv: str
     shards: tuple[ShardRow, ...]
+    sha256: str
 
     def of_split(self, split: str) -> list[ShardRow]:
         """The rows of one split, in order."""
@@ -108,12 +109,25 @@ def read_manifest(folder: Path) -> ShardManifest:
         manifest = validate(data, MANIFEST, ShardManifest)
     except ParamsError as error:
         raise ShardError(path, error.what, "run synth again") from None
+    if manifest.sha256 != _seal(data):
+        raise ShardError(path, "has been edited or cut", "run synth again")
     for row in manifest.shards:
         if not re.fullmatch(rf"{re.escape(row.split)}-[0-9]+\.tar", row.name):
             raise ShardError(path, f"{row.name} is no {row.split} shard", "run synth again")
         if not (folder / row.name).is_file():
             raise ShardError(folder / row.name, "is missing", "run synth again")
     return manifest
+
+
+def write_manifest(
+    folder: Path, recipe: str, opencv: str, shards: Iterable[ShardRow]
+) -> ShardManifest:
+    """Finish a shard folder. `opencv`: its version, since versions differ in resizing and warps."""
+    rows = [row.model_dump(mode="json") for row in shards]
+    data = {"format": FORMAT, "recipe": recipe, "opencv": opencv, "shards": rows}
+    data["sha256"] = _seal(data)
+    write_json(folder / MANIFEST, data)
+    return validate(data, MANIFEST, ShardManifest)
 
 
 def read_shard(folder: Path, row: ShardRow) -> list[dict[str, Any]]:
@@ -157,6 +171,11 @@ def find_sample(folder: Path, key: str) -> tuple[Sample, str]:
         what = f"{len(found)} samples begin with it" if found else "no such sample"
         raise ShardError(f"{folder}: {key}", what, "give the whole key (`patina show` lists some)")
     return unpack(found[0][0]), found[0][1]
+
+
+def _seal(data: dict[str, Any]) -> str:
+    rest = {name: value for name, value in data.items() if name != "sha256"}
+    return sha256_bytes(to_json(rest).encode())
 
 
 def _members(sample: Sample) -> dict[str, bytes]:

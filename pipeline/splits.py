@@ -12,6 +12,7 @@ from typing import Any
 from pydantic import Field, field_validator, model_validator
 
 from pipeline import images, seeds
+from pipeline import photos as photo_files
 from pipeline.config import Section, validate
 from pipeline.errors import ImageError, PipelineError
 from pipeline.files import sha256_bytes
@@ -138,7 +139,7 @@ def load_photo(folder: Path, photo: Photo, max_megapixels: float) -> Array:
         raise ImageError(path, error.strerror or "cannot be read", "run fetch and index") from None
     if sha256_bytes(data) != photo.sha256:
         raise ImageError(path, "has changed since it was indexed", "run `patina index` again")
-    return images.decode_rgb(data, max_megapixels)
+    return photo_files.decode_rgb(data, max_megapixels)
 
 
 def photos_of(photos: Iterable[Photo], sources: Iterable[str], split: str) -> Iterator[Photo]:
@@ -152,7 +153,7 @@ def _read(folder: Path, one: Candidate, section: IndexSection, seed: int) -> Pho
         data = (folder / one.path).read_bytes()
     except OSError as error:
         raise ImageError(one.path, error.strerror or "cannot be read", "copy it again") from None
-    picture = images.decode(data, section.max_megapixels)
+    picture = photo_files.decode(data, section.max_megapixels)
     pixels = images.to_uint8(picture.pixels)
     identity = pixel_id(pixels)
     group = one.group or identity

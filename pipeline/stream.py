@@ -3,6 +3,7 @@ on."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -100,7 +101,7 @@ class Stream:
                 "add photos or tiles, or lower num_streams",
             )
         units: list[Unit] = []
-        parts = -(-self.section.num_streams // len(rows))
+        parts = self._parts(len(rows))
         while len(units) < self.section.num_streams:  # shards smaller than `parts` fill fewer
             units = [Unit(row, part, parts) for part in range(parts) for row in rows]
             units = [unit for unit in units if unit.num_samples()]
@@ -108,6 +109,13 @@ class Stream:
         return [
             units[number :: self.section.num_streams] for number in range(self.section.num_streams)
         ]
+
+    def _parts(self, num_shards: int) -> int:
+        """Into how many parts a shard is cut. Streams deliver equally often, so they should own
+        equally much; with many shards they nearly do, and each shard is then read once an epoch.
+        """
+        streams = self.section.num_streams
+        return 1 if num_shards >= 4 * streams else streams // math.gcd(streams, num_shards)
 
     def num_batches(self) -> int:
         """Micro-batches that make up an epoch: each sample about once."""
@@ -225,10 +233,17 @@ def to_batch(samples: Sequence[tuple[Array, Array, Array]]) -> Batch:
 
 
 def _raise_errors(items: Iterator[Batch | PipelineError]) -> Iterator[Batch]:
-    for item in items:
-        if isinstance(item, PipelineError):
-            raise item
-        yield item
+    try:
+        for item in items:
+            if isinstance(item, PipelineError):
+                raise item
+            yield item
+    except RuntimeError as error:
+        if "DataLoader worker" not in str(error):
+            raise
+        raise ShardError(
+            "loader", "a worker process died", "run it again, it goes on where it stopped"
+        ) from None
 
 
 def _to_float(part: torch.Tensor) -> torch.Tensor:

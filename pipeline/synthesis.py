@@ -21,7 +21,7 @@ from pipeline import seeds
 from pipeline.config import Section, validate
 from pipeline.errors import ParamsError, ShardError
 from pipeline.files import sha256_bytes, sha256_file, write_bytes, write_json
-from pipeline.shards import FORMAT, MANIFEST, Array, Sample, ShardManifest, ShardRow, pack
+from pipeline.shards import Array, Sample, ShardManifest, ShardRow, pack, write_manifest
 from pipeline.splits import Photo, load_photo
 
 Progress = Callable[[int, int], None]
@@ -197,16 +197,9 @@ def synthesize(
         rows[row.name] = row
         done += row.num_samples
         progress(done, total)
-    manifest = ShardManifest(
-        format=FORMAT,
-        recipe=recipe,
-        opencv=cv2.__version__,
-        shards=tuple(rows[spec.name] for spec in specs),
-    )
     for stray in set(work.iterdir()) - {work / spec.name for spec in specs}:
         stray.unlink(missing_ok=True)  # what a killed run had half written
-    write_json(work / MANIFEST, manifest.model_dump(mode="json"))
-    return manifest
+    return write_manifest(work, recipe, cv2.__version__, (rows[spec.name] for spec in specs))
 
 
 def _run(

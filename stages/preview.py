@@ -27,7 +27,7 @@ def preview(
     masks: Annotated[bool, typer.Option(help="Show each mask below its picture.")] = True,
 ) -> None:
     """Draw a contact sheet: the photo under a recipe's damage, each time drawn anew."""
-    from pipeline import images, seeds
+    from pipeline import images, photos, seeds
     from pipeline.config import lookup
     from pipeline.corruptions import Recipe
     from pipeline.errors import ImageError
@@ -38,7 +38,7 @@ def preview(
     make = Recipe.load if recipe in lookup(params, "recipes") else Recipe.single
     loaded = make(params, recipe, root / "data/textures")
     try:
-        pixels = images.decode_rgb(photo.read_bytes(), lookup(params, "index.max_megapixels"))
+        pixels = photos.decode_rgb(photo.read_bytes(), lookup(params, "index.max_megapixels"))
     except OSError as error:
         raise ImageError(photo, error.strerror or "cannot be read", "name a photo") from None
     except ImageError as error:

@@ -91,7 +91,7 @@ def _pair_names(inputs: list[Path], output: Path) -> list[tuple[Path, Path]]:
 def _restore_file(
     source: Path, goal: Path, system: System, device: torch.device, force: bool
 ) -> None:
-    from pipeline import images
+    from pipeline import photos
     from pipeline.errors import ImageError
     from pipeline.files import write_bytes
     from pipeline.restore import restore_picture
@@ -100,12 +100,12 @@ def _restore_file(
         raise ImageError(goal, "is already there", "use --force or another folder")
     try:
         data = source.read_bytes()
-        picture = images.decode(data, MAX_MEGAPIXELS)
+        picture = photos.decode(data, MAX_MEGAPIXELS)
     except OSError as error:
         raise ImageError(source, error.strerror or "cannot be read", "check the file") from None
     except ImageError as error:
         raise ImageError(source, error.what, error.next_step) from None
-    write_bytes(goal, images.encode(picture, restore_picture(picture, system, device)))
+    write_bytes(goal, photos.encode(picture, restore_picture(picture, system, device)))
 
 
 app = make_app(restore, "restore")

@@ -20,7 +20,7 @@ def synth(
     recipe: Annotated[str, typer.Argument(help="A recipe of params.yaml.")],
     workers: Annotated[int, typer.Option(help="Processes; the bytes do not depend on it.")] = 0,
     out: Annotated[Path | None, typer.Option(help="Folder for the shards.")] = None,
-    only: Annotated[str | None, typer.Option(help="Remake the one sample of this key.")] = None,
+    only: Annotated[str | None, typer.Option(help="Remake one sample, KEY.tar.")] = None,
 ) -> None:
     """Write the shards of a recipe: clean, corrupted, mask and story of every sample."""
     from pipeline.corruptions import Recipe
@@ -36,7 +36,7 @@ def synth(
     specs = plan(root, params, loaded)
     target = out or root / "data/shards" / recipe
     if only is not None:
-        _remake(specs, make, only, target)
+        _remake(specs, make, only, out or Path())
         return
     code = ["stages/synth.py", *(f"pipeline/corruptions/{step.family}.py" for step in loaded.steps)]
     bank = root / "data/textures/bank.json"

@@ -18,7 +18,7 @@ def textures(
 ) -> None:
     """Draw dust, hair, scratches, folds, stains and blotches from the seed; lift scans into the
     bank."""
-    from pipeline import images, png
+    from pipeline import images, photos, png
     from pipeline.config import lookup, section
     from pipeline.corruptions.texture import BANK_LIST
     from pipeline.files import sha256_bytes, sha256_file, write_bytes, write_json
@@ -47,7 +47,7 @@ def textures(
             for name, overlay in draw_bank(block, seed):
                 keep(name, overlay)
             for path, digest in found.items():
-                scan = images.decode_rgb(path.read_bytes(), lookup(params, "index.max_megapixels"))
+                scan = photos.decode_rgb(path.read_bytes(), lookup(params, "index.max_megapixels"))
                 keep(plain_name(f"scan-{path.stem}", digest, ""), overlay_from_scan(scan))
         write_json(work / "bank" / BANK_LIST, {"overlays": bank})
         finish(root, work, {"bank": (target, BANK_LIST)})

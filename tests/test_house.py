@@ -20,8 +20,9 @@ WALLS = {
     "files": "",
     "png": "",
     "images": "",
-    "sources": "files images",
-    "splits": "images files",
+    "photos": "images",
+    "sources": "files photos",
+    "splits": "images photos files",
     "corruptions": "images png files",
     "textures": "images",
     "shards": "png images files",
@@ -40,7 +41,7 @@ WALLS = {
     "evaluation": "systems stream shards metrics validation rows files",
     "report": "rows",
     "plots": "rows images",
-    "restore": "systems images",
+    "restore": "systems images photos",
 }
 OPEN = {"errors", "config", "seeds"}
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pipeline.errors import SourceError
 from pipeline.files import copy_file, sha256_file
-from pipeline.images import SUFFIXES
+from pipeline.photos import SUFFIXES
 from pipeline.sources import SOURCES, ListedFile, Progress, Source, is_whole, plain_name
 
 

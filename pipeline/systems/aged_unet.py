@@ -8,9 +8,10 @@ from typing import Literal
 
 import torch
 import torch.nn.functional as F
+from pydantic import field_validator
 from torch import nn
 
-from pipeline.config import Section
+from pipeline.config import Section, positive
 from pipeline.losses import mse
 from pipeline.systems import SYSTEMS, Pairs, Restored, System, Tensor, Terms, pad_to_multiple
 
@@ -21,6 +22,8 @@ class AgedUnetSection(Section):
     color: Literal["gray", "grayscale"]
     widths: tuple[int, ...]
     bottleneck: tuple[int, ...]
+
+    _positive = field_validator("widths", "bottleneck")(positive)
 
 
 class AgedNet(nn.Module):

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from pydantic import field_validator
 from torch import nn
 
-from pipeline.config import Section
+from pipeline.config import Section, positive
 from pipeline.losses import bce_on_logits, masked_l1
 from pipeline.systems import SYSTEMS, Pairs, Restored, System, Tensor, Terms, pad_to_multiple
 from pipeline.systems.blocks import ResidualStage, resize_to
@@ -27,6 +27,8 @@ class DualDecoderSection(Section):
     picture_weight: float
     mask_weight: float
     threshold: float
+
+    _positive = field_validator("widths")(positive)
 
     @field_validator("threshold")
     @classmethod

@@ -222,8 +222,8 @@ def test_copying_a_file_keeps_the_target_when_the_source_is_gone(tmp_path: Path)
 
 @pytest.fixture
 def work(tmp_path: Path) -> Path:
-    """A finished folder: three files, one of them the manifest."""
-    for name in ("a.tar", "deep/er/b.tar", "manifest.json"):
+    """A finished folder: the manifest is neither the first nor the last by name."""
+    for name in ("a.tar", "deep/er/b.tar", "manifest.json", "x.tar"):
         write_text(tmp_path / "work" / name, f"new {name}")
     return tmp_path / "work"
 

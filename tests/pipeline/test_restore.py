@@ -9,7 +9,8 @@ import torch
 from PIL import Image
 
 from pipeline import restore
-from pipeline.images import Picture, decode, encode_png
+from pipeline.images import encode_png
+from pipeline.photos import Picture, decode
 from pipeline.restore import plan_windows, restore_picture
 from pipeline.seeds import rng
 from pipeline.systems import make_system

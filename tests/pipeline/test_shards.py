@@ -13,6 +13,7 @@ import webdataset
 from PIL import Image
 
 from pipeline.errors import ShardError
+from pipeline.files import sha256_bytes, to_json
 from pipeline.seeds import rng
 from pipeline.shards import (
     MANIFEST,
@@ -80,9 +81,13 @@ def assert_equal(a, b):
         np.testing.assert_array_equal(a.keep, b.keep)
 
 
-def edit_manifest(folder, change):
+def edit_manifest(folder, change, seal=True):
+    """Change the manifest; with `seal` so that only the other guards can notice."""
     data = json.loads((folder / MANIFEST).read_text())
     change(data)
+    if seal:
+        rest = {name: value for name, value in data.items() if name != "sha256"}
+        data["sha256"] = sha256_bytes(to_json(rest).encode())
     (folder / MANIFEST).write_text(json.dumps(data))
 
 
@@ -342,6 +347,21 @@ def test_another_format_number_is_told_with_ours(folder, format):
 def test_a_spoiled_manifest_is_refused(folder, text):
     (folder / MANIFEST).write_bytes(text)
     assert_refused(folder, MANIFEST)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda data: data.update(recipe="aged"),
+        lambda data: data["shards"].pop(),
+        lambda data: data["shards"].reverse(),
+        lambda data: data.update(opencv="0.0"),
+    ],
+)
+def test_a_manifest_protects_itself(folder, change):
+    edit_manifest(folder, change, seal=False)
+    with pytest.raises(ShardError, match="has been edited or cut"):
+        read_manifest(folder)
 
 
 def test_a_missing_manifest_is_told_with_the_next_step(folder):

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import pytest
 
-from pipeline import images
+from pipeline import photos
 from pipeline.errors import ParamsError, PipelineError, SourceError
 from pipeline.files import sha256_file
 from pipeline.sources import (
@@ -85,7 +85,7 @@ def test_the_sample_shows_no_scene_twice(sample: tuple[Path, list[ListedFile]]) 
 
 def test_every_photo_of_the_sample_decodes(sample: tuple[Path, list[ListedFile]]) -> None:
     for file in sample[1]:
-        picture = images.decode((sample[0] / file.file).read_bytes(), 80)
+        picture = photos.decode((sample[0] / file.file).read_bytes(), 80)
         assert min(picture.pixels.shape[:2]) >= 256, file.name
         assert file.licence
 

@@ -2,7 +2,6 @@
 
 import hashlib
 import itertools
-import json
 import shutil
 
 import numpy as np
@@ -14,7 +13,7 @@ from pipeline.corruptions import Recipe
 from pipeline.errors import ParamsError, ShardError
 from pipeline.files import sha256_bytes
 from pipeline.seeds import rng
-from pipeline.shards import MANIFEST, Sample, pack, read_manifest, read_samples
+from pipeline.shards import Sample, ShardRow, pack, read_manifest, read_samples, write_manifest
 from pipeline.stream import Batch, Stream, StreamSection, load, to_batch
 from tests.conftest import run_stage, small_params, write_params
 
@@ -91,12 +90,13 @@ def write_shards(folder, *counts):
         made = (handmade(f"{number}-{one}") for one in range(count))
         data, _, content = pack(made)
         (folder / name).write_bytes(data)
-        rows.append({
-            "name": name, "split": "train", "num_samples": count, "num_bytes": len(data),
-            "sha256": sha256_bytes(data), "content_sha256": content,
-        })  # fmt: skip
-    manifest = {"format": 1, "recipe": "hand", "opencv": "0", "shards": rows}
-    (folder / MANIFEST).write_text(json.dumps(manifest))
+        rows.append(
+            ShardRow(
+                name=name, split="train", num_samples=count, num_bytes=len(data),
+                sha256=sha256_bytes(data), content_sha256=content,
+            )
+        )  # fmt: skip
+    write_manifest(folder, "hand", "0", rows)
     return folder
 
 
@@ -206,6 +206,14 @@ def test_uneven_shards_are_shared_out_so_that_every_stream_has_samples(tmp_path,
     ]
     assert len(owned) == len(set(owned)) == sum(counts)
     assert len(first(one.batches(), 40)) == 40
+
+
+@pytest.mark.parametrize("counts", [(16,) * 6, (16,) * 5, (8,) * 10, (32,) * 3])
+def test_streams_that_deliver_equally_often_own_equally_much(tmp_path, counts):
+    folder = write_shards(tmp_path, *counts)
+    one = stream(folder, num_streams=8, batch_size=1, crop=8, augment=())
+    owned = [sum(unit.num_samples() for unit in own) for own in one.units()]
+    assert max(owned) - min(owned) <= len(counts)
 
 
 def test_num_batches_is_one_pass_over_the_samples(shards):

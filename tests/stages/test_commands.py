@@ -74,7 +74,7 @@ def test_show_lists_keys_tells_a_story_and_draws_it(built: Path) -> None:
 def test_check_validates_and_estimates(built: Path) -> None:
     told = run_stage(built, "check").stdout
     assert "every section is valid" in told
-    for line in ("synth shapes: 52 samples", "train dual_decoder:", "train aged_unet:"):
+    for line in ("synth shapes: 48 samples", "train dual_decoder:", "train aged_unet:"):
         assert line in told
     assert re.search(r"parameters, 6 steps, about \d", told)
 
@@ -125,7 +125,7 @@ def change(folder: Path, path: str, value: object) -> None:
 REFUSED = {
     "fetch": ["sources.folder.path", "nowhere", ["fetch"], "nowhere: is no folder"],
     "source": ["sources.foldr", {}, ["fetch"], "source 'foldr': is not known"],
-    "recipe": ["seed", 7, ["synth", "agde"], "recipes.agde: is missing; add it, did you mean 'aged'"],
+    "recipe": ["seed", 7, ["synth", "agde"], "is missing; add it, did you mean 'aged'"],
     "step": ["recipes.aged.steps", [{"family": "grian", "on": "input", "probability": 1.0}],
              ["synth", "aged"], "corruption 'grian': is not known"],
     "range": ["textures.num_overlays", 0, ["textures"], "textures.num_overlays = 0"],

@@ -1,0 +1,283 @@
+"""Photo files: bytes ↔ arrays under limits, upright, one channel order, depth and metadata kept."""
+
+import io
+import struct
+import warnings
+import zlib
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import tifffile
+from PIL import Image, UnidentifiedImageError
+
+from pipeline.errors import ImageError
+from pipeline.images import Array, to_rgb, to_uint8
+
+MEGAPIXEL = 1_000_000
+SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif")
+FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF")
+ORIENTATION = 0x0112
+ICC_PROFILE = "icc_profile"
+GRAY_ALPHA = 4  # PNG color type
+KEPT_TAGS = {270, 271, 272, 274, 282, 283, 296, 305, 306, 315, 33432, 34665, 34853}  # of a TIFF
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A decoded file. `pixels`: uint8 or uint16, H×W×3, RGB, upright, alpha composed over white.
+
+    `gray`: the file stores no color. `alpha`: uint8 or uint16 H×W, or None. `file_format`: Pillow's
+    name.
+    """
+
+    pixels: Array
+    gray: bool
+    alpha: Array | None
+    file_format: str
+    exif: bytes
+    icc: bytes | None
+
+
+def decode(data: bytes, max_megapixels: float) -> Picture:
+    """Decode a photo; the size is checked in the header, before any pixel is unpacked.
+
+    Raises ImageError for what is no photo, is cut short, or is larger than `max_megapixels`.
+    """
+    if not data:
+        raise ImageError("photo", "the file is empty", "copy it again")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+                return _decode_opened(image, data, max_megapixels)
+    except ImageError:
+        raise
+    except (UnidentifiedImageError, Image.DecompressionBombError, cv2.error) as error:
+        raise ImageError("photo", _reason(error), "use a JPEG, PNG, WebP or TIFF file") from None
+    except Exception as error:  # damaged bytes make decoders raise anything, TypeError included
+        raise ImageError("photo", _reason(error), "copy or export it again") from None
+
+
+def decode_rgb(data: bytes, max_megapixels: float) -> Array:
+    """`decode`, as plain uint8 H×W×3."""
+    return to_uint8(decode(data, max_megapixels).pixels)
+
+
+def encode(picture: Picture, pixels: Array) -> bytes:
+    """`pixels` (H×W×3, uint8 or uint16) as a file of the format, channels and metadata of
+    `picture`."""
+    gray = picture.gray and bool((pixels == pixels[:, :, :1]).all())
+    if picture.alpha is not None and picture.file_format not in ("JPEG", "BMP"):
+        pixels = _uncompose(pixels, picture.alpha)
+    if pixels.dtype == np.uint16:
+        return _encode_deep(picture, pixels, gray)
+    planes = pixels[:, :, 0] if gray else pixels
+    image = Image.fromarray(np.ascontiguousarray(planes))
+    if picture.alpha is not None and picture.file_format not in ("JPEG", "BMP"):
+        image.putalpha(Image.fromarray(to_uint8(picture.alpha)))
+    options: dict[str, object] = {"exif": picture.exif} if picture.exif else {}
+    if _fitting_profile(picture, gray):
+        options[ICC_PROFILE] = picture.icc
+    if picture.file_format == "JPEG":
+        options |= {"quality": 95, "subsampling": 0}
+    elif picture.file_format == "WEBP":
+        options |= {"lossless": True}
+    elif picture.file_format == "TIFF":
+        options |= {"compression": "tiff_deflate"}
+    elif picture.file_format in ("BMP", "GIF"):
+        options = {}
+    out = io.BytesIO()
+    image.save(out, picture.file_format, **options)
+    return out.getvalue()
+
+
+def _decode_opened(image: Image.Image, data: bytes, max_megapixels: float) -> Picture:
+    width, height = image.size
+    if width * height > max_megapixels * MEGAPIXEL:
+        raise ImageError(
+            "photo",
+            f"{width}x{height} is more than {max_megapixels:g} megapixels",
+            "make it smaller or raise the limit",
+        )
+    planes = _decode_deep(image, data) if _is_deep(image, data) else _decode_pillow(image)
+    if planes.shape[:2] != (height, width):
+        raise ImageError("photo", "its size is not the one its header names", "export it again")
+    exif = image.getexif()
+    if image.format == "TIFF":  # Pillow and OpenCV have turned it already
+        for tag in set(exif) - KEPT_TAGS:
+            del exif[tag]
+    else:
+        planes = turn_upright(planes, exif.get(ORIENTATION, 1))
+    if ORIENTATION in exif:
+        exif[ORIENTATION] = 1
+    color, alpha = _split_alpha(planes)
+    icc = image.info.get(ICC_PROFILE)
+    return Picture(
+        pixels=to_rgb(color),
+        gray=color.shape[2] == 1,
+        alpha=alpha,
+        file_format="JPEG" if image.format == "MPO" else image.format or "PNG",
+        exif=_exif_bytes(exif),
+        icc=icc if isinstance(icc, bytes) else None,
+    )
+
+
+def turn_upright(planes: Array, orientation: object) -> Array:
+    """Undo an EXIF orientation (1 to 8; anything else counts as 1)."""
+    turned = {
+        2: lambda a: a[:, ::-1],
+        3: lambda a: a[::-1, ::-1],
+        4: lambda a: a[::-1],
+        5: lambda a: a.swapaxes(0, 1),
+        6: lambda a: a.swapaxes(0, 1)[:, ::-1],
+        7: lambda a: a.swapaxes(0, 1)[::-1, ::-1],
+        8: lambda a: a.swapaxes(0, 1)[::-1],
+    }
+    if not isinstance(orientation, int) or orientation not in turned:
+        return planes
+    return np.ascontiguousarray(turned[orientation](planes))
+
+
+def _is_deep(image: Image.Image, data: bytes) -> bool:
+    """16 bits a channel? Pillow alone would clip or halve those."""
+    if image.format == "PNG":
+        return data[24] == 16
+    if image.format == "TIFF":
+        bits = image.tag_v2.get(258, (8,))  # type: ignore[attr-defined]
+        return 16 in (bits if isinstance(bits, tuple) else (bits,))
+    return False
+
+
+def _exif_bytes(exif: Image.Exif) -> bytes:
+    try:
+        return exif.tobytes() if len(exif) else b""
+    except Exception:  # broken metadata, of whatever kind, is no reason to lose the photo
+        return b""
+
+
+def _decode_deep(image: Image.Image, data: bytes) -> Array:
+    if image.format == "PNG":
+        _check_chunks(data)
+    tags = image.tag_v2 if image.format == "TIFF" else {}  # type: ignore[attr-defined]
+    if tags.get(284, 1) != 1 or tags.get(262, 1) not in (1, 2):  # OpenCV reads those wrongly
+        raise ImageError(
+            "photo", "its 16-bit layout is not supported", "export it as gray or RGB, interleaved"
+        )
+    planes = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    if planes is None or planes.dtype != np.uint16:
+        raise ImageError("photo", "its 16-bit pixels cannot be decoded", "export it again")
+    if planes.ndim == 2:
+        return planes[:, :, None]
+    order = [2, 1, 0, 3][: planes.shape[2]]
+    if image.format == "PNG" and data[25] == GRAY_ALPHA:  # OpenCV repeats the gray
+        order = [0, 3]
+    return np.ascontiguousarray(planes[:, :, order])
+
+
+def _decode_pillow(image: Image.Image) -> Array:
+    if image.mode in ("I", "F", "I;16", "I;16B", "I;16L"):
+        raise ImageError(
+            "photo", f"pixel type {image.mode} is not supported", "export it as 8 or 16 bit"
+        )
+    if image.has_transparency_data:  # a palette's, or one color named transparent
+        image = image.convert("LA" if image.mode in ("1", "L", "LA") else "RGBA")
+    if image.mode not in ("L", "LA", "RGB", "RGBA"):
+        image = image.convert("L" if image.mode == "1" else "RGB")
+    image.load()
+    planes = np.array(image)
+    return planes[:, :, None] if planes.ndim == 2 else planes
+
+
+def _split_alpha(planes: Array) -> tuple[Array, Array | None]:
+    """Color planes composed over white, and the alpha plane if there was one."""
+    channels = planes.shape[2]
+    if channels in (1, 3):
+        return planes, None
+    color, alpha = planes[:, :, :-1], planes[:, :, -1]
+    full = int(np.iinfo(planes.dtype).max)
+    if int(alpha.min()) == full:
+        return np.ascontiguousarray(color), alpha
+    wide = color.astype(np.uint64) * alpha[:, :, None] + full * (
+        full - alpha[:, :, None].astype(np.uint64)
+    )
+    return ((wide + full // 2) // full).astype(planes.dtype), alpha
+
+
+def _uncompose(pixels: Array, alpha: Array) -> Array:
+    """The color that over white, under its alpha again, looks like `pixels`."""
+    full = int(np.iinfo(pixels.dtype).max)
+    white = full * (full - alpha[:, :, None].astype(np.int64))
+    opaque = np.maximum(alpha[:, :, None].astype(np.int64), 1)
+    color = (pixels.astype(np.int64) * full - white + opaque // 2) // opaque
+    clipped: Array = np.clip(color, 0, full).astype(pixels.dtype)
+    return clipped
+
+
+def _encode_deep(picture: Picture, pixels: Array, gray: bool) -> bytes:
+    planes = pixels[:, :, 0] if gray else pixels[:, :, ::-1]
+    if picture.alpha is not None and not gray:
+        planes = np.dstack([planes, picture.alpha])
+    if picture.file_format == "TIFF":
+        return _encode_deep_tiff(picture, planes, gray)
+    done, data = cv2.imencode(".png", np.ascontiguousarray(planes))
+    if not done:
+        raise ImageError("photo", "cannot be encoded", "choose another format")
+    return _with_metadata(bytes(data), picture, gray)
+
+
+def _encode_deep_tiff(picture: Picture, planes: Array, gray: bool) -> bytes:
+    """By tifffile, since OpenCV writes no metadata. Of EXIF, the tags that hold text."""
+    exif = Image.Exif()
+    exif.load(picture.exif)
+    texts = [(tag, "s", 0, value, True) for tag, value in exif.items() if isinstance(value, str)]
+    if not gray:
+        planes = np.dstack([planes[:, :, 2::-1], *np.rollaxis(planes[:, :, 3:], 2)])
+    out = io.BytesIO()
+    tifffile.imwrite(
+        out, planes, photometric="minisblack" if gray else "rgb", compression="zlib",
+        extrasamples=["unassalpha"] if planes.ndim == 3 and planes.shape[2] == 4 else None,
+        iccprofile=picture.icc if _fitting_profile(picture, gray) else None, extratags=texts,
+        metadata=None, software=False,
+    )  # fmt: skip
+    return out.getvalue()
+
+
+def _with_metadata(png: bytes, picture: Picture, gray: bool) -> bytes:
+    """The PNG with the photo's profile and EXIF right after its header (8 + 25 bytes)."""
+    chunks = b""
+    if _fitting_profile(picture, gray):
+        chunks += _chunk(b"iCCP", b"icc\0\0" + zlib.compress(picture.icc or b""))
+    if picture.exif:
+        chunks += _chunk(b"eXIf", picture.exif.removeprefix(b"Exif\0\0"))
+    return png[:33] + chunks + png[33:]
+
+
+def _check_chunks(png: bytes) -> None:
+    """Raises ValueError at a cut or damaged chunk: OpenCV would set memory aside for its length."""
+    place, kind = 8, b""
+    while kind != b"IEND":
+        (length,) = struct.unpack_from(">I", png, place)
+        kind = png[place + 4 : place + 8]
+        if png[place + 8 + length :][:4] != _chunk(kind, png[place + 8 : place + 8 + length])[-4:]:
+            raise ValueError(f"its {kind!r} part is damaged")
+        place += 12 + length
+
+
+def _chunk(kind: bytes, body: bytes) -> bytes:
+    crc = zlib.crc32(kind + body)
+    return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", crc)
+
+
+def _fitting_profile(picture: Picture, gray: bool) -> bool:
+    """Is its ICC profile one of the color space that we write? A CMYK photo's is not."""
+    return picture.icc is not None and picture.icc[16:20] == (b"GRAY" if gray else b"RGB ")
+
+
+def _reason(error: Exception) -> str:
+    text = " ".join(str(error).split())[:160]
+    return (
+        "cannot be identified as a photo"
+        if "cannot identify" in text
+        else text or type(error).__name__
+    )
