@@ -85,6 +85,7 @@ def orthogonalize(matrices: Tensor) -> Tensor:
     x = x / (x.norm(dim=(1, 2), keepdim=True) + 1e-7)
     for _ in range(ITERATIONS):
         square = x @ x.transpose(1, 2)
-        x = a * x + (b * square + c * square @ square) @ x
+        quartic = torch.baddbmm(square, square, square, beta=b, alpha=c)
+        x = torch.baddbmm(x, quartic, x, beta=a)
     turned: Tensor = x.transpose(1, 2) if matrices.shape[1] > matrices.shape[2] else x
     return turned

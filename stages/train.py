@@ -23,8 +23,8 @@ def train(
     system: Annotated[str, typer.Argument(help="A system under `train` in params.yaml.")],
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     workers: Annotated[
-        int, typer.Option(help="Loader processes; the batches do not depend on it.")
-    ] = 0,
+        int, typer.Option(help="Loader processes (-1: by cores); the batches do not depend on it.")
+    ] = -1,
     out: Annotated[Path | None, typer.Option(help="Folder for the weights.")] = None,
 ) -> None:
     """Train a system; keeps its best and last weights, its curves and validation pictures."""
@@ -85,7 +85,7 @@ def make_run(root: Path, params: dict[str, Any], system: str, device: str, worke
         validation=Validation(samples),
         work=root,
         device=choose_device(device),
-        num_workers=workers,
+        num_workers=workers if workers >= 0 else choose_workers(block.stream.num_streams),
     )
 
 
