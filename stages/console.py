@@ -20,8 +20,8 @@ PARAMS = "params.yaml"
 LINE_SECONDS = 5.0  # between progress lines where there is no terminal
 
 os.environ.setdefault("DVC_NO_ANALYTICS", "1")
-# Compute threads that wait should soon give the processor away: beside any other work, spinning made
-# training several times slower; alone it costs 2 %.
+# Compute threads that wait should soon give the processor away: spinning beside any other work made
+# training several times slower.
 os.environ.setdefault("GOMP_SPINCOUNT", "2000")
 os.environ["NO_ALBUMENTATIONS_UPDATE"] = "1"
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from stages.console import command, make_app, progress, project_root, read_params, say
-from stages.devices import choose_device
+from stages.devices import choose_device, choose_workers
 
 if TYPE_CHECKING:
     from pipeline.shards import Array
