@@ -7,10 +7,9 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 import numpy as np
-from pydantic import field_validator
 
 from pipeline import seeds
-from pipeline.config import Section
+from pipeline.config import Section, Share
 from pipeline.errors import ParamsError
 
 os.environ["NO_ALBUMENTATIONS_UPDATE"] = "1"  # it would ask the network at import
@@ -28,15 +27,8 @@ class AugmentStep(Section):
         "horizontal_flip", "vertical_flip", "turn", "shift", "rotate", "zoom",
         "light", "tone", "channels",
     ]  # fmt: skip
-    p: float
-    amount: float
-
-    @field_validator("p", "amount")
-    @classmethod
-    def _share(cls, value: float) -> float:
-        if not 0 <= value <= 1:
-            raise ValueError("must lie in 0..1")
-        return value
+    p: Share
+    amount: Share
 
 
 class Augmenter:

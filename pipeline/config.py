@@ -8,13 +8,20 @@ import pkgutil
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Generic, TypeVar, cast, get_args
+from typing import Annotated, Any, Generic, TypeVar, cast, get_args
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from pipeline.errors import ParamsError
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Size = Annotated[float, Field(gt=0)]
+Amount = Annotated[float, Field(ge=0)]
+Count = Annotated[int, Field(ge=0)]
+Pixels = Annotated[int, Field(ge=1)]
+Positive = Annotated[int, Field(ge=1)]
 
 MAX_PARAMS_BYTES = 1_000_000
 MAX_DEPTH = 12
@@ -38,13 +45,6 @@ def ordered(low_high: tuple[float, float]) -> tuple[float, float]:
     if low > high:
         raise ValueError(f"a range goes from low to high, not {low} to {high}")
     return low_high
-
-
-def positive(values: tuple[int, ...]) -> tuple[int, ...]:
-    """Validator for lists of sizes: at least one, each from 1 up."""
-    if not values or min(values) < 1:
-        raise ValueError(f"must be whole numbers from 1 up, not {list(values)}")
-    return values
 
 
 def load_params(path: Path) -> dict[str, Any]:
@@ -84,6 +84,14 @@ def lookup(params: Mapping[str, Any], dotted: str) -> Any:
         node = node[word]
         walked.append(word)
     return node
+
+
+def read_seed(params: Mapping[str, Any]) -> int:
+    """The root seed: a whole number from 0 up."""
+    seed = lookup(params, "seed")
+    if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
+        raise ParamsError("params: seed", f"{seed!r} is no whole number from 0 up", "mend it")
+    return seed
 
 
 def section(params: Mapping[str, Any], dotted: str, kind: type[SectionType]) -> SectionType:

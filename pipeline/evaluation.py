@@ -97,6 +97,8 @@ class Evaluation:
         steps = sample.story.get("steps", [])
         row: Row = {
             "key": sample.key,
+            "photo": sample.story["photo"]["name"],
+            "source": sample.story["photo"]["source"],
             "covered": round(float(np.count_nonzero(sample.mask)) / sample.mask.size, 6),
             "severity": max((float(step["severity"]) for step in steps), default=0.0),
         }

@@ -121,7 +121,7 @@ def ssim_masked(
 def clip_psnr(values: Iterable[float | None]) -> tuple[list[float], int]:
     """PSNRs in dB ready for a mean (clipped at 100, None left out), and how many were clipped."""
     defined = [value for value in values if value is not None]
-    return [min(value, PSNR_CLIP) for value in defined], sum(v > PSNR_CLIP for v in defined)
+    return [min(value, PSNR_CLIP) for value in defined], sum(v >= PSNR_CLIP for v in defined)
 
 
 def aggregate(rows: Iterable[Mapping[str, float | None]]) -> dict[str, float | None]:

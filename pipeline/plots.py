@@ -88,14 +88,14 @@ def plot_pictures(rows: Sequence[tuple[str, Sequence[Array]]], columns: Sequence
             axes.imshow(picture.squeeze(), cmap="gray", vmin=0, vmax=255)
             axes.set(xticks=[], yticks=[])
             axes.spines[:].set_visible(False)
-        cells[0].set_ylabel(label, fontsize=9)
+        cells[0].set_ylabel(label, fontsize=9, parse_math=False)
     for axes, name in zip(grid[0], columns, strict=True):
         axes.set_title(name, fontsize=10)
     return _png(figure)
 
 
 def _finish(axes: Any, title: str, x: str, y: str) -> None:
-    axes.set_title(title, fontsize=11, loc="left")
+    axes.set_title(title, fontsize=11, loc="left", parse_math=False)
     axes.set_xlabel(x)
     axes.set_ylabel(y)
     axes.spines[["top", "right"]].set_visible(False)

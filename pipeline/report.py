@@ -9,17 +9,20 @@ from typing import Any
 
 from pipeline.rows import OWN, Row
 
+FIRST = ("key", "photo", "source", "covered", "severity")
 CONVENTION = (
     "PSNR, SSIM and MSE on 8-bit pictures, nothing cropped; SSIM Gaussian 11×11, σ 1.5; means over "
     "held-out samples, PSNR clipped at 100 dB; values in damage over truly damaged pixels; mask F1 "
-    "and IoU micro-averaged over all pixels; raw: the prediction, not composed with the input."
+    "and IoU micro-averaged over all pixels at the system's threshold; raw: the prediction, not "
+    "composed with the input."
 )
 
 
 def to_csv(rows: Sequence[Row]) -> str:
-    """Rows as CSV, one column a key, floats in Python's shortest exact spelling."""
+    """Rows as CSV: what a row is, then a column a metric; floats in their shortest spelling."""
     out = io.StringIO()
-    names = list(dict.fromkeys(name for row in rows for name in row))
+    found = dict.fromkeys(name for row in rows for name in row)
+    names = [*(name for name in FIRST if name in found), *(n for n in found if n not in FIRST)]
     writer = csv.DictWriter(out, names, lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)

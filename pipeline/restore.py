@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import NamedTuple
-
 import numpy as np
 import torch
 
@@ -16,47 +13,43 @@ from pipeline.systems import System
 TILE, OVERLAP = 512, 64  # px; the overlap is blended linearly
 
 
-class Window(NamedTuple):
-    """A tile of the photo and its blending weights, float32 H×W×1."""
-
-    rows: slice
-    columns: slice
-    weights: Array
-
-
 def restore_picture(picture: Picture, system: System, device: torch.device) -> Array:
     """The restored pixels: the size, depth and channels of ``picture.pixels``, H×W×3.
 
     A gray system works on the luma; what it changes there is added to all three channels, so that a
     sepia tone stays. A 16-bit photo gets the predicted change on top of its full depth.
     """
-    eight = images.to_uint8(picture.pixels)
-    seen = images.to_gray(eight) if system.channels == 1 else eight
-    change = np.zeros(seen.shape, np.float32)
-    total = np.zeros((*seen.shape[:2], 1), np.float32)
-    for window in plan_windows(*seen.shape[:2]):
-        tile = seen[window.rows, window.columns]
-        restored = _restore_tile(tile, system, device)
-        difference = restored.astype(np.float32) - tile
-        change[window.rows, window.columns] += difference * window.weights
-        total[window.rows, window.columns] += window.weights
-    change /= total
     full = int(np.iinfo(picture.pixels.dtype).max)
-    pixels = picture.pixels + np.rint(change * (full / 255))
-    changed: Array = np.clip(pixels, 0, full).astype(picture.pixels.dtype)
-    return changed
-
-
-def plan_windows(height: int, width: int) -> Iterator[Window]:
-    """Tiles that cover a photo and overlap, in reading order."""
+    restored = np.empty_like(picture.pixels)
+    height, width = restored.shape[:2]
     tops, lefts = images.windows(height, TILE, OVERLAP), images.windows(width, TILE, OVERLAP)
-    for top in tops:
+    # Only the rows that a later row of tiles still touches are held as floats.
+    change = np.zeros((0, width, system.channels), np.float32)
+    total = np.zeros((0, width, 1), np.float32)
+    for top, after in zip(tops, [*tops[1:], height], strict=True):
         rows = slice(top, min(height, top + TILE))
+        change, total = _grow(change, rows.stop - top), _grow(total, rows.stop - top)
         down = images.feather(rows.stop - top, OVERLAP, top == 0, rows.stop == height)
         for left in lefts:
             columns = slice(left, min(width, left + TILE))
             across = images.feather(columns.stop - left, OVERLAP, left == 0, columns.stop == width)
-            yield Window(rows, columns, (down[:, None] * across)[:, :, None])
+            weights = (down[:, None] * across)[:, :, None]
+            tile = images.to_uint8(picture.pixels[rows, columns])
+            seen = images.to_gray(tile) if system.channels == 1 else tile
+            difference = _restore_tile(seen, system, device).astype(np.float32) - seen
+            change[:, columns] += difference * weights
+            total[:, columns] += weights
+        done = after - top
+        levels = np.rint(change[:done] / total[:done] * (full / 255)).astype(np.int32)
+        restored[top:after] = np.clip(picture.pixels[top:after] + levels, 0, full)
+        change, total = change[done:], total[done:]
+    return restored
+
+
+def _grow(band: Array, height: int) -> Array:
+    """The band with empty rows below, down to `height`."""
+    rows = np.zeros((height - band.shape[0], *band.shape[1:]), band.dtype)
+    return np.concatenate([band, rows])
 
 
 @torch.no_grad()

@@ -1,8 +1,8 @@
 """What an evaluation row holds, and the means over rows.
 
-A row is flat: ``key``, ``covered`` (share of damaged pixels), ``severity`` (0 to 1),
-``<picture>.<metric>`` for each picture and metric, and the pixel counts of the mask where a system
-predicts one.
+A row is flat: ``key``, ``photo`` and ``source`` (where the tile is from), ``covered`` (share of
+damaged pixels), ``severity`` (0 to 1), ``<picture>.<metric>`` for each picture and metric, and the
+pixel counts of the mask where a system predicts one.
 """
 
 from __future__ import annotations
@@ -40,6 +40,18 @@ def summarize(rows: Sequence[Row]) -> dict[str, Any]:
         counts = [metrics.MaskCounts(*(row[name] for name in COUNTS)) for row in rows]
         summary["mask"] = {k: _rounded(v) for k, v in metrics.mask_scores(counts).items()}
     return summary
+
+
+def by_photo(rows: Sequence[Row]) -> dict[str, dict[str, Any]]:
+    """Each photo's number of samples and mean PSNR for every picture name."""
+    photos = dict.fromkeys(sorted(f"{row['source']}/{row['photo']}" for row in rows))
+    means = {}
+    for photo in photos:
+        own = [row for row in rows if f"{row['source']}/{row['photo']}" == photo]
+        summary = summarize(own)
+        values = {name: {"psnr": summary[name]["psnr"]} for name in picture_names(own)}
+        means[photo] = {"num_samples": len(own), **values}
+    return means
 
 
 def picture_names(rows: Sequence[Row]) -> list[str]:

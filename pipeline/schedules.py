@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
-from pydantic import field_validator
+from pydantic import Field
 
-from pipeline.config import Section
+from pipeline.config import Amount, Count, Section, Share
 from pipeline.muon import Muon
 
 
@@ -18,23 +18,9 @@ class OptimizerSection(Section):
     nothing."""
 
     name: Literal["adam", "adamw", "muon"]
-    lr: float
-    weight_decay: float
-    clip_norm: float
-
-    @field_validator("lr")
-    @classmethod
-    def _positive(cls, value: float) -> float:
-        if not 0 < value <= 1:
-            raise ValueError("must lie in (0, 1]")
-        return value
-
-    @field_validator("weight_decay", "clip_norm")
-    @classmethod
-    def _not_negative(cls, value: float) -> float:
-        if value < 0:
-            raise ValueError("must not be negative")
-        return value
+    lr: Annotated[float, Field(gt=0, le=1)]
+    weight_decay: Amount
+    clip_norm: Amount
 
 
 class ScheduleSection(Section):
@@ -43,9 +29,9 @@ class ScheduleSection(Section):
     """
 
     name: Literal["constant", "exponential", "cosine"]
-    warmup_steps: int
-    gamma: float
-    floor: float
+    warmup_steps: Count
+    gamma: Share
+    floor: Share
 
 
 def make_optimizer(

@@ -7,14 +7,14 @@ import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import Field, field_validator, model_validator
 
 from pipeline import images, seeds
 from pipeline import photos as photo_files
 from pipeline.config import Section, validate
-from pipeline.errors import ImageError, PipelineError
+from pipeline.errors import ImageError, ParamsError, PipelineError
 from pipeline.files import sha256_bytes
 
 Array = images.Array
@@ -61,14 +61,17 @@ class Photo(Section):
     split: str
 
 
-class Candidate(Section):
-    """A file that may become a row. An official `split` or `group` overrides the computed one."""
+class Candidate(NamedTuple):
+    """A file that may become a row. An official `split` or `group` overrides the computed one;
+    `sha256` is that of the listing, where there is one.
+    """
 
     source: str
     name: str
     path: str
     split: str | None
     group: str | None
+    sha256: str | None = None
 
 
 Progress = Callable[[int, int], None]
@@ -92,12 +95,16 @@ def build_index(
         try:
             photo = _read(folder, one, section, seed)
         except ImageError as error:
-            rejected.append({"path": one.path, "source": one.source, "reason": error.what})
+            rejected.append(
+                {"path": _printable(one.path), "source": one.source, "reason": error.what}
+            )
         else:
             twin = photos.setdefault(photo.id, photo)
             if twin is not photo:
                 reason = f"the same pixels as {twin.path}"
-                rejected.append({"path": one.path, "source": one.source, "reason": reason})
+                rejected.append(
+                    {"path": _printable(one.path), "source": one.source, "reason": reason}
+                )
         progress(done, len(todo))
     rows = sorted(photos.values(), key=lambda photo: photo.id)
     rejected.sort(key=lambda row: (row["source"], row["path"]))
@@ -111,7 +118,10 @@ def read_index(path: Path) -> list[Photo]:
         rows = list(data["photos"])
     except (OSError, ValueError, KeyError, TypeError):
         raise PhotoIndexError(path, "is no index", "run `patina index` or `dvc repro`") from None
-    return [validate(row, f"{path}: photos", Photo) for row in rows]
+    try:
+        return [validate(row, "photos", Photo) for row in rows]
+    except ParamsError as error:
+        raise PhotoIndexError(path, error.what, "run `patina index` or `dvc repro`") from None
 
 
 def pixel_id(pixels: Array) -> str:
@@ -153,6 +163,8 @@ def _read(folder: Path, one: Candidate, section: IndexSection, seed: int) -> Pho
         data = (folder / one.path).read_bytes()
     except OSError as error:
         raise ImageError(one.path, error.strerror or "cannot be read", "copy it again") from None
+    if one.sha256 not in (None, sha256_bytes(data)):
+        raise ImageError(one.path, "its bytes are not those that were fetched", "fetch it again")
     picture = photo_files.decode(data, section.max_megapixels)
     pixels = images.to_uint8(picture.pixels)
     identity = pixel_id(pixels)
@@ -161,7 +173,7 @@ def _read(folder: Path, one: Candidate, section: IndexSection, seed: int) -> Pho
         id=identity,
         source=one.source,
         name=one.name,
-        path=one.path,
+        path=_printable(one.path),
         sha256=sha256_bytes(data),
         width=pixels.shape[1],
         height=pixels.shape[0],
@@ -169,3 +181,8 @@ def _read(folder: Path, one: Candidate, section: IndexSection, seed: int) -> Pho
         group=group,
         split=one.split or split_of(group, section, seed),
     )
+
+
+def _printable(path: str) -> str:
+    """The path as text that any JSON file can hold, whatever bytes its name has."""
+    return path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")

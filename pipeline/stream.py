@@ -11,11 +11,10 @@ from typing import Any, Literal, NamedTuple, Protocol
 
 import numpy as np
 import torch
-from pydantic import field_validator
 
 from pipeline import png, seeds
 from pipeline.augmentation import Augmenter, AugmentStep
-from pipeline.config import Section
+from pipeline.config import Positive, Section
 from pipeline.errors import ParamsError, PipelineError, ShardError
 from pipeline.shards import Array, ShardRow, read_manifest, read_shard, unpack
 
@@ -27,17 +26,10 @@ class StreamSection(Section):
     """
 
     mode: Literal["stored", "fly"]
-    batch_size: int
-    crop: int
-    num_streams: int
+    batch_size: Positive
+    crop: Positive
+    num_streams: Positive
     augment: tuple[AugmentStep, ...]
-
-    @field_validator("batch_size", "crop", "num_streams")
-    @classmethod
-    def _positive(cls, value: int) -> int:
-        if value < 1:
-            raise ValueError("must be at least 1")
-        return value
 
 
 class Drawn(Protocol):

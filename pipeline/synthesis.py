@@ -18,7 +18,7 @@ import cv2
 import numpy as np
 
 from pipeline import seeds
-from pipeline.config import Section, validate
+from pipeline.config import Positive, Section, validate
 from pipeline.errors import ParamsError, ShardError
 from pipeline.files import sha256_bytes, sha256_file, write_bytes, write_json
 from pipeline.shards import Array, Sample, ShardManifest, ShardRow, pack, write_manifest
@@ -34,8 +34,8 @@ class SynthesisSection(Section):
     photos of its group instead.
     """
 
-    photos_per_group: int
-    samples_per_shard: int
+    photos_per_group: Positive
+    samples_per_shard: Positive
 
 
 class TileSpec(NamedTuple):

@@ -12,10 +12,9 @@ from typing import Any, Literal, Protocol
 
 import torch
 from lightning_fabric import Fabric
-from pydantic import field_validator
 
 from pipeline import checkpoint, seeds
-from pipeline.config import Section
+from pipeline.config import Amount, Positive, Section, Share
 from pipeline.errors import ParamsError, TrainingError
 from pipeline.schedules import OptimizerSection, ScheduleSection, make_optimizer, rate_at
 from pipeline.shards import Array
@@ -33,8 +32,8 @@ class EarlyStopSection(Section):
 
     metric: str
     mode: Literal["min", "max"]
-    patience: int
-    min_delta: float
+    patience: Positive
+    min_delta: Amount
 
 
 class TrainSection(Section):
@@ -45,25 +44,18 @@ class TrainSection(Section):
     """
 
     recipe: str
-    steps: int
-    accumulate: int
+    steps: Positive
+    accumulate: Positive
     precision: Literal["auto", "fp32", "bf16"]
-    ema_decay: float
-    freeze_norm_at: float
-    validate_every: int
-    save_every: int
-    val_samples: int
+    ema_decay: Share
+    freeze_norm_at: Share
+    validate_every: Positive
+    save_every: Positive
+    val_samples: Positive
     optimizers: dict[str, OptimizerSection]
     schedule: ScheduleSection
     early_stop: EarlyStopSection
     stream: StreamSection
-
-    @field_validator("steps", "accumulate", "validate_every", "save_every", "val_samples")
-    @classmethod
-    def _positive(cls, value: int) -> int:
-        if value < 1:
-            raise ValueError("must be at least 1")
-        return value
 
 
 class Watcher(Protocol):
@@ -113,7 +105,7 @@ def train(run: Run, watcher: Watcher) -> State:
     for row in state.history:
         watcher.row(row["step"], row["values"])
     batches = load(run.stream, state.step * run.section.accumulate, run.num_workers)
-    while state.step < run.section.steps and state.bad <= run.section.early_stop.patience:
+    while state.step < run.section.steps and state.bad < run.section.early_stop.patience:
         terms = trainer.step(batches)
         watcher.progress(state.step, run.section.steps, terms)
         last = state.step == run.section.steps
@@ -152,6 +144,7 @@ class _Trainer:
         self.system = run.system.to(self.fabric.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.system.train()
         self.average = copy.deepcopy(self.system).eval().requires_grad_(False)
+        self.steps_an_epoch = run.stream.num_batches() / run.section.accumulate
         self.plain = dict(self.system.named_children())
         self.optimizers = self._make_optimizers()
         self.state = State()
@@ -164,12 +157,7 @@ class _Trainer:
         section, state = self.run.section, self.state
         if state.step >= section.freeze_norm_at * section.steps:
             _freeze_norms(self.system)
-        rate = rate_at(
-            section.schedule,
-            state.step,
-            section.steps,
-            self.run.stream.num_batches() / section.accumulate,
-        )
+        rate = rate_at(section.schedule, state.step, section.steps, self.steps_an_epoch)
         count = section.accumulate
         parts = [next(batches).to(self.fabric.device) for _ in range(count)]
         updates = [self.system.updates(self.phase, batch) for batch in parts]
@@ -278,6 +266,7 @@ class _Trainer:
             torch._foreach_lerp_(targets, floats, 1 - decay)
 
     def _compare(self, value: float) -> None:
+        self._check_finite({self.run.section.early_stop.metric: value})
         state, stop = self.state, self.run.section.early_stop
         sign = 1 if stop.mode == "max" else -1
         if state.best is None or sign * (value - state.best) > stop.min_delta:

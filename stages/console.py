@@ -60,6 +60,12 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
         except PipelineError as error:
             typer.echo(f"error: {error}", err=True)
             raise typer.Exit(1) from None
+        except OSError as error:
+            where = error.filename or "the disk"
+            typer.echo(
+                f"error: {where}: {error.strerror or error}; mend that and run it again", err=True
+            )
+            raise typer.Exit(1) from None
         except KeyboardInterrupt:
             typer.echo("stopped; the next run goes on from here", err=True)
             raise typer.Exit(130) from None
@@ -100,7 +106,7 @@ def _bar(title: str) -> Iterator[Callable[..., None]]:
         BarColumn(),
         MofNCompleteColumn(),
         TimeRemainingColumn(),
-        TextColumn("{task.fields[note]}"),
+        TextColumn("{task.fields[note]}", markup=False),
     )
     with Progress(*columns, console=Console(stderr=True)) as bar:
         task = bar.add_task(title, total=None, note="")

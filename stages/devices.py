@@ -1,6 +1,14 @@
-"""What a command computes on: the device, and how many loader processes beside it."""
+"""What a command computes on: device, loader processes, and whether data and system fit."""
+
+from __future__ import annotations
 
 import os
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pipeline.shards import Sample
+    from pipeline.systems import System
 
 
 def choose_device(name: str) -> str:
@@ -20,3 +28,17 @@ def choose_workers(num_streams: int) -> int:
     """The most loader processes that half the cores can feed and the streams can be dealt to."""
     limit = (os.cpu_count() or 1) // 2
     return max((n for n in range(1, limit + 1) if num_streams % n == 0), default=0)
+
+
+def check_channels(system: System, where: str, recipe: str, samples: Sequence[Sample]) -> None:
+    """Raises ParamsError when a recipe's pictures are not the gray or RGB ones of the system."""
+    from pipeline.errors import ParamsError
+
+    found = {sample.clean.shape[2] for sample in samples}
+    if found - {system.channels}:
+        names = {1: "gray", 3: "RGB"}
+        raise ParamsError(
+            f"params: {where}.recipe",
+            f"{recipe} is {names[max(found)]}, the system takes {names[system.channels]} pictures",
+            "name another recipe",
+        )

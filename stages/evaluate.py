@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from stages.console import command, make_app, progress, project_root, read_params, say
-from stages.devices import choose_device
+from stages.devices import check_channels, choose_device
 
 if TYPE_CHECKING:
     from pipeline.evaluation import Evaluation, Row
 
-SHOWN = 6  # samples in the picture grid, from the worst gain to the best
+SHOWN = 5  # samples in the picture grid, from the worst gain to the best
 
 
 @command
@@ -38,7 +38,8 @@ def evaluate(
     from pipeline.config import section
     from pipeline.files import sha256_file, write_json, write_text
     from pipeline.report import to_csv
-    from pipeline.rows import summarize
+    from pipeline.rows import by_photo, summarize
+    from pipeline.shards import read_samples
     from stages.workspace import finish, workspace
 
     root = project_root()
@@ -49,6 +50,7 @@ def evaluate(
     shards = root / "data/shards" / block.recipe
     name, system = load_system(weights)
     target = torch.device(choose_device(device))
+    check_channels(system, f"evaluate.{pair}", block.recipe, [next(read_samples(shards, "test"))])
     job = evaluation.Evaluation(system.to(target), shards, block.baselines, root, target)
     if pictures is not None:
         _write_pictures(job, pictures)
@@ -68,7 +70,14 @@ def evaluate(
         _draw_curves(root / "reports/training" / block.system, report)
         write_json(
             report / "metrics.json",
-            {**summary, "system": block.system, "recipe": block.recipe, "tuned": tuned},
+            {
+                **summary,
+                "photos": by_photo(rows),
+                "system": block.system,
+                "recipe": block.recipe,
+                "threshold": system.threshold,
+                "tuned": tuned,
+            },
         )
         finish(root, work, {"report": (folder, "metrics.json")})
     before, after = summary["input"]["psnr"], summary["composite"]["psnr"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Annotated
 
@@ -33,7 +34,10 @@ def fetch(out: Annotated[Path | None, typer.Option(help="Folder for the photos."
                     stale.unlink()
             write_listing(folder, name, files)
             say(f"{name}: {len(files)} files, {sum(f.num_bytes for f in files) / 1e6:.1f} MB")
-        finish(root, work, {"raw": (target, None)})
+        for stale in target.iterdir() if target.is_dir() else ():
+            if stale.is_dir() and stale.name not in sources:
+                shutil.rmtree(stale)
+        finish(root, work, {f"raw/{name}": (target / name, LISTING) for name in sources})
 
 
 app = make_app(fetch, "fetch")

@@ -23,7 +23,7 @@ def index(
     out: Annotated[Path | None, typer.Option(help="The index file.")] = None,
 ) -> None:
     """Index a folder of photos: ids, sizes, splits, and the files that had to be rejected."""
-    from pipeline.config import lookup, section
+    from pipeline.config import read_seed, section
     from pipeline.files import write_json
     from pipeline.splits import IndexSection, PhotoIndexError, build_index
 
@@ -37,7 +37,7 @@ def index(
             home,
             find_candidates(home),
             section(params, "index", IndexSection),
-            lookup(params, "seed"),
+            read_seed(params),
             show,
         )
     photos, rejected = built["photos"], built["rejected"]
@@ -69,10 +69,13 @@ def find_candidates(home: Path) -> Iterator[Candidate]:
                 path=f"{listing.parent.name}/{file.file}",
                 split=file.split,
                 group=file.group,
+                sha256=file.sha256,
             )
     for path in () if listings else walk(home):
-        name = printable(path.relative_to(home))
-        yield Candidate(source="folder", name=name, path=name, split=None, group=None)
+        below = path.relative_to(home)
+        yield Candidate(
+            source="folder", name=printable(below), path=str(below), split=None, group=None
+        )
 
 
 app = make_app(index, "index")

@@ -11,6 +11,7 @@ import typer
 from stages.console import command, make_app, project_root, read_params, say
 
 COLUMNS = 4
+MAX_CELL_PIXELS = 50_000_000
 
 
 @command
@@ -28,7 +29,7 @@ def preview(
 ) -> None:
     """Draw a contact sheet: the photo under a recipe's damage, each time drawn anew."""
     from pipeline import images, photos, seeds
-    from pipeline.config import lookup
+    from pipeline.config import lookup, read_seed
     from pipeline.corruptions import Recipe
     from pipeline.errors import ImageError
     from pipeline.files import write_bytes
@@ -44,13 +45,16 @@ def preview(
     except ImageError as error:
         raise ImageError(photo, error.what, error.next_step) from None
     scale = side / min(pixels.shape[:2])
-    pixels = images.resize(pixels, *(max(1, round(length * scale)) for length in pixels.shape[:2]))
+    height, width = (max(1, round(length * scale)) for length in pixels.shape[:2])
+    if height * width > MAX_CELL_PIXELS:
+        raise ImageError(photo, "is too long and thin for a sheet", "crop it or lower --side")
+    pixels = images.resize(pixels, height, width)
     rows: list[list[images.Array]] = []
     for start in range(0, number, COLUMNS):
         made = [
             loaded.damage(
                 pixels,
-                lambda *step, turn=turn: seeds.rng(params["seed"], "preview", turn, *step),
+                lambda *step, turn=turn: seeds.rng(read_seed(params), "preview", turn, *step),
                 min(pixels.shape[:2]),
             )
             for turn in range(start, min(number, start + COLUMNS))

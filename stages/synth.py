@@ -23,6 +23,7 @@ def synth(
     only: Annotated[str | None, typer.Option(help="Remake one sample, KEY.tar.")] = None,
 ) -> None:
     """Write the shards of a recipe: clean, corrupted, mask and story of every sample."""
+    from pipeline.config import read_seed
     from pipeline.corruptions import Recipe
     from pipeline.files import sha256_file
     from pipeline.shards import MANIFEST, SPLITS
@@ -32,7 +33,7 @@ def synth(
     root = project_root()
     params = read_params(root)
     loaded = Recipe.load(params, recipe, root / "data/textures")
-    make = SampleMaker(recipe, params["seed"], loaded.damage)
+    make = SampleMaker(recipe, read_seed(params), loaded.damage)
     specs = plan(root, params, loaded)
     target = out or root / "data/shards" / recipe
     if only is not None:
@@ -44,7 +45,7 @@ def synth(
         recipe,
         params["recipes"][recipe],
         params["synthesis"],
-        params["seed"],
+        read_seed(params),
         params["index"],
         sha256_file(root / "data/index.json"),
         sha256_file(bank) if bank.is_file() else None,
@@ -62,7 +63,7 @@ def synth(
 
 def plan(root: Path, params: dict[str, Any], recipe: Recipe) -> list[ShardSpec]:
     """Every shard that the recipe asks for. Raises ParamsError for a split without photos."""
-    from pipeline.config import lookup, section
+    from pipeline.config import lookup, read_seed, section
     from pipeline.errors import ParamsError
     from pipeline.shards import SPLITS
     from pipeline.splits import photos_of, read_index
@@ -85,7 +86,7 @@ def plan(root: Path, params: dict[str, Any], recipe: Recipe) -> list[ShardSpec]:
             chosen,
             getattr(recipe.section, split),
             block,
-            params["seed"],
+            read_seed(params),
             root / "data/raw",
             lookup(params, "index.max_megapixels"),
         )

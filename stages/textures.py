@@ -19,8 +19,9 @@ def textures(
     """Draw dust, hair, scratches, folds, stains and blotches from the seed; lift scans into the
     bank."""
     from pipeline import images, photos, png
-    from pipeline.config import lookup, section
+    from pipeline.config import lookup, read_seed, section
     from pipeline.corruptions.texture import BANK_LIST
+    from pipeline.errors import ImageError
     from pipeline.files import sha256_bytes, sha256_file, write_bytes, write_json
     from pipeline.sources import plain_name
     from pipeline.sources.folder import walk
@@ -29,10 +30,15 @@ def textures(
 
     root = project_root()
     params = read_params(root)
-    block, seed = section(params, "textures", TexturesSection), lookup(params, "seed")
+    block, seed = section(params, "textures", TexturesSection), read_seed(params)
     found = {path: sha256_file(path) for path in walk(scans or root / "textures/scans")}
+    limit = lookup(params, "index.max_megapixels")
     target = out or root / "data/textures"
-    inputs = [block.model_dump(), seed, sorted(found.values())]
+    inputs = [
+        block.model_dump(),
+        seed,
+        sorted([path.name, digest] for path, digest in found.items()),
+    ]
     total = block.num_overlays + len(found)
     bank: dict[str, str] = {}
     with workspace(root, "textures", ["stages/textures.py"], inputs, [target]) as work:
@@ -47,7 +53,10 @@ def textures(
             for name, overlay in draw_bank(block, seed):
                 keep(name, overlay)
             for path, digest in found.items():
-                scan = photos.decode_rgb(path.read_bytes(), lookup(params, "index.max_megapixels"))
+                try:
+                    scan = photos.decode_rgb(path.read_bytes(), limit)
+                except ImageError as error:
+                    raise ImageError(path, error.what, error.next_step) from None
                 keep(plain_name(f"scan-{path.stem}", digest, ""), overlay_from_scan(scan))
         write_json(work / "bank" / BANK_LIST, {"overlays": bank})
         finish(root, work, {"bank": (target, BANK_LIST)})

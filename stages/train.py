@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from stages.console import command, make_app, progress, project_root, read_params, say
-from stages.devices import choose_device, choose_workers
+from stages.devices import check_channels, choose_device, choose_workers
 
 if TYPE_CHECKING:
     from pipeline.shards import Array
@@ -29,6 +29,7 @@ def train(
 ) -> None:
     """Train a system; keeps its best and last weights, its curves and validation pictures."""
     from pipeline import training
+    from pipeline.config import lookup
     from pipeline.files import sha256_file
     from pipeline.shards import MANIFEST
     from stages.workspace import finish, workspace
@@ -42,7 +43,12 @@ def train(
     run = make_run(root, params, system, device, workers)
     manifest = shards / run.section.recipe / MANIFEST
     code = ["stages/train.py", f"pipeline/systems/{system}.py"]
-    inputs = [system, params["train"][system], run.block, params["seed"], sha256_file(manifest)]
+    inputs = [system, params["train"][system], run.block, run.stream.seed, sha256_file(manifest)]
+    if run.stream.draw is not None:  # then training runs the recipe's own code
+        steps = lookup(params, f"recipes.{run.section.recipe}.steps")
+        code += [f"pipeline/corruptions/{step['family']}.py" for step in steps]
+        bank = root / "data/textures/bank.json"
+        inputs += [steps, sha256_file(bank) if bank.is_file() else None]
     with workspace(root, f"train-{system}", code, inputs, [target, curves]) as work:
         run.work = work
         with progress(f"train {system}") as show:
@@ -62,9 +68,9 @@ def make_run(root: Path, params: dict[str, Any], system: str, device: str, worke
     """All that a training needs, from params; its work folder is still to be set."""
     from itertools import islice
 
-    from pipeline.config import section
+    from pipeline.config import read_seed, section
     from pipeline.corruptions import Recipe
-    from pipeline.shards import read_samples
+    from pipeline.shards import read_manifest, read_samples
     from pipeline.stream import Stream
     from pipeline.systems import make_system
     from pipeline.training import Run, TrainSection
@@ -72,16 +78,20 @@ def make_run(root: Path, params: dict[str, Any], system: str, device: str, worke
 
     block = section(params, f"train.{system}", TrainSection)
     folder = root / "data/shards" / block.recipe
-    samples = list(islice(read_samples(folder, "val"), block.val_samples))
+    total = read_manifest(folder).num_samples("val")
+    step = -(-total // block.val_samples)  # spread over the whole split: neighbours show one photo
+    samples = list(islice(read_samples(folder, "val"), 0, None, step))
+    seed = read_seed(params)
     recipe = Recipe.load(params, block.recipe, root / "data/textures")
     draw = recipe.damage if block.stream.mode == "fly" else None
-    network, config = make_system(system, params, params["seed"])
+    network, config = make_system(system, params, seed)
+    check_channels(network, f"train.{system}", block.recipe, samples)
     return Run(
         name=system,
         block=config,
         system=network,
         section=block,
-        stream=Stream(folder, "train", block.stream, params["seed"], draw),
+        stream=Stream(folder, "train", block.stream, seed, draw),
         validation=Validation(samples),
         work=root,
         device=choose_device(device),

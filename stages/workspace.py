@@ -5,11 +5,12 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import re
 import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
+
+from ruamel.yaml import YAML
 
 from pipeline.files import lock, publish, sha256_bytes, sha256_file, to_json, write_json
 from stages.closure import import_closure
@@ -21,16 +22,16 @@ PUBLISHED = "published.json"
 def workspace(
     root: Path, stage: str, code: Sequence[str], inputs: Any, outs: Sequence[Path]
 ) -> Iterator[Path]:
-    """A folder for one piece of work, held alone.
+    """A folder for one piece of work, held alone, as are its outs.
 
     The fingerprint covers the params and data hashes in `inputs` and the import closure of the
     `code` files, so that work is resumed only by the very code and data that began it. Earlier work
-    of the stage is dropped when dvc.lock already holds its outs.
+    is dropped when dvc.lock already holds its outs.
     """
     home = root / ".work" / stage.replace("/", "-")
     with contextlib.ExitStack() as stack:
-        for out in sorted(set(outs)):
-            stack.enter_context(lock(out))
+        for held in sorted({*outs, home}):
+            stack.enter_context(lock(held))
         _drop_finished(root, home)
         folder = home / _fingerprint(root, code, inputs)
         folder.mkdir(parents=True, exist_ok=True)
@@ -39,38 +40,23 @@ def workspace(
 
 def finish(root: Path, folder: Path, outs: dict[str, tuple[Path, str | None]]) -> None:
     """Publish parts of the work: sub-folder name → (out, the file that arrives last)."""
-    hashes = []
+    published = {}
     for name, (out, last) in outs.items():
         publish(folder / name, out, last)
-        hashes.append(dvc_hashes(out))
-    write_json(folder / PUBLISHED, hashes)
+        if out.is_relative_to(root):
+            published[name] = out.relative_to(root).as_posix()
+    write_json(folder / PUBLISHED, published)
 
 
-def dvc_hashes(folder: Path) -> dict[str, Any]:
-    """What dvc.lock holds of a folder: its own hash, or those of its files where they are outs
-    singly.
-
-    The folder's is md5 over the JSON list of its files' md5s and names.
-    """
-    rows = [
-        {"md5": _md5(file), "relpath": file.relative_to(folder).as_posix()}
-        for file in sorted(folder.rglob("*"))
-        if file.is_file()
-    ]
-    rows.sort(key=lambda row: row["relpath"])
-    text = json.dumps(rows, sort_keys=True)
-    whole = hashlib.md5(text.encode(), usedforsecurity=False).hexdigest() + ".dir"
-    return {"folder": whole, "files": sorted(row["md5"] for row in rows)}
-
-
-def sha256_tree(folder: Path) -> str:
-    """One hash over the names and contents of a folder's files."""
-    rows = [
-        [file.relative_to(folder).as_posix(), sha256_file(file)]
-        for file in sorted(folder.rglob("*"))
-        if file.is_file()
-    ]
-    return sha256_bytes(to_json(rows).encode())
+def dvc_hash(path: Path) -> str:
+    """dvc.lock's hash of a file (md5), or of a folder: md5 over the JSON list of its files."""
+    if path.is_file():
+        with path.open("rb") as handle:
+            return hashlib.file_digest(handle, _md5).hexdigest()
+    files = [file for file in path.rglob("*") if file.is_file()]
+    rows = [{"md5": dvc_hash(f), "relpath": f.relative_to(path).as_posix()} for f in files]
+    text = json.dumps(sorted(rows, key=lambda row: row["relpath"]), sort_keys=True)
+    return _md5(text.encode()).hexdigest() + ".dir"
 
 
 def _fingerprint(root: Path, code: Sequence[str], inputs: Any) -> str:
@@ -80,18 +66,26 @@ def _fingerprint(root: Path, code: Sequence[str], inputs: Any) -> str:
 
 
 def _drop_finished(root: Path, home: Path) -> None:
-    """dvc deletes outs before a stage runs; work that it has safely recorded is not needed
-    again."""
+    """Work that dvc has safely recorded is not needed again."""
     lock_file = root / "dvc.lock"
-    recorded = lock_file.read_text(encoding="utf-8") if lock_file.is_file() else ""
-    files = set(re.findall(r"md5: ([0-9a-f]{32})$", recorded, re.MULTILINE))
-    for marker in home.glob(f"*/{PUBLISHED}"):
-        outs = json.loads(marker.read_text(encoding="utf-8"))
-        if all(out["folder"] in recorded or set(out["files"]) <= files for out in outs):
-            shutil.rmtree(home)
-            return
+    stages = YAML(typ="safe", pure=True).load(lock_file)["stages"] if lock_file.is_file() else {}
+    recorded = {out["path"]: out["md5"] for stage in stages.values() for out in stage["outs"]}
+    for marker in list(home.glob(f"*/{PUBLISHED}")):
+        published = json.loads(marker.read_text(encoding="utf-8"))
+        if published and all(
+            _is_recorded(marker.parent / name, out, recorded) for name, out in published.items()
+        ):
+            shutil.rmtree(marker.parent)
 
 
-def _md5(file: Path) -> str:
-    with open(file, "rb") as handle:
-        return hashlib.file_digest(handle, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+def _is_recorded(work: Path, out: str, recorded: dict[str, str]) -> bool:
+    """Do dvc's outs at or below `out` have the very content of the work folder?"""
+    below = {path: md5 for path, md5 in recorded.items() if (path + "/").startswith(out + "/")}
+    return bool(below) and all(
+        (work / path[len(out) + 1 :]).exists() and dvc_hash(work / path[len(out) + 1 :]) == md5
+        for path, md5 in below.items()
+    )
+
+
+def _md5(data: bytes = b"") -> Any:
+    return hashlib.md5(data, usedforsecurity=False)

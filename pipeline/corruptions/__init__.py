@@ -6,21 +6,27 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
-from pydantic import Field, field_validator
+from pydantic import field_validator
 
-from pipeline.config import Registry, Section, lookup, ordered, section, validate
+from pipeline.config import (
+    Pixels,
+    Positive,
+    Registry,
+    Section,
+    Share,
+    lookup,
+    ordered,
+    section,
+    validate,
+)
 from pipeline.errors import ParamsError, ReplayError
 
 Array = np.ndarray
 Drawn = dict[str, Any]
 Story = dict[str, Any]
-Share = Annotated[float, Field(ge=0, le=1)]
-Size = Annotated[float, Field(gt=0)]
-Count = Annotated[int, Field(ge=0)]
-Pixels = Annotated[int, Field(ge=1)]
 STEP_KEYS = ("family", "on", "probability")
 
 
@@ -75,16 +81,9 @@ class Tiles(Section):
     """How tiles are cut for one split: side (px), tiles a photo, and damaged variants of each
     tile."""
 
-    side: int
-    per_photo: int
-    variants: int
-
-    @field_validator("side", "per_photo", "variants")
-    @classmethod
-    def _positive(cls, value: int) -> int:
-        if value < 1:
-            raise ValueError("must be at least 1")
-        return value
+    side: Pixels
+    per_photo: Positive
+    variants: Positive
 
 
 class RecipeSection(Section):
@@ -114,14 +113,7 @@ class StepSection(Section):
 
     family: str
     on: Literal["input", "both"]
-    probability: float
-
-    @field_validator("probability")
-    @classmethod
-    def _share(cls, value: float) -> float:
-        if not 0 <= value <= 1:
-            raise ValueError("must lie in 0..1")
-        return value
+    probability: Share
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ import cv2
 import numpy as np
 from pydantic import Field, field_validator
 
-from pipeline.config import ordered
-from pipeline.corruptions import CORRUPTIONS, Array, Corruption, Count, Drawn, Share, Size, Window
+from pipeline.config import Count, Share, Size, ordered
+from pipeline.corruptions import CORRUPTIONS, Array, Corruption, Drawn, Window
 from pipeline.seeds import field, seed_of
 
 Fill = Literal["color", "black", "white", "noise"]

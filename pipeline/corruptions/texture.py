@@ -14,8 +14,8 @@ import numpy as np
 from pydantic import Field, PrivateAttr, field_validator
 
 from pipeline import png
-from pipeline.config import ordered
-from pipeline.corruptions import CORRUPTIONS, Array, Corruption, Count, Drawn, Share, Size, Window
+from pipeline.config import Count, Share, Size, ordered
+from pipeline.corruptions import CORRUPTIONS, Array, Corruption, Drawn, Window
 from pipeline.errors import ParamsError, ReplayError
 from pipeline.files import sha256_bytes
 from pipeline.images import resize

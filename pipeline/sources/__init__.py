@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.config import Registry, Section, validate
-from pipeline.errors import SourceError
+from pipeline.errors import ParamsError, SourceError
 from pipeline.files import sha256_file, write_json
 
 LISTING = "listing.json"  # written last: where it stands, the source is whole
@@ -65,7 +65,10 @@ def read_listing(folder: Path) -> Listing:
         data = json.loads((folder / LISTING).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         raise SourceError(folder, "is not a fetched source", "run `patina fetch`") from None
-    return validate(data, str(folder / LISTING), Listing)
+    try:
+        return validate(data, LISTING, Listing)
+    except ParamsError as error:
+        raise SourceError(folder / LISTING, error.what, "run `patina fetch` again") from None
 
 
 def plain_name(name: str, sha256: str, suffix: str) -> str:

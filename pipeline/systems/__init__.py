@@ -46,7 +46,6 @@ class System(nn.Module):
     section_type: ClassVar[type[Section]]
     phases: ClassVar[tuple[str, ...]] = ("fit",)
     channels: int  # of the input: 1 gray, 3 RGB
-    multiple: int  # sides are padded to a multiple of this
     threshold: float = 0.5  # mask probability from which a pixel counts as damaged
 
     def groups(self, phase: str) -> dict[str, nn.Module]:

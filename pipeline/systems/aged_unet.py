@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
 import torch.nn.functional as F
-from pydantic import field_validator
+from pydantic import Field
 from torch import nn
 
-from pipeline.config import Section, positive
+from pipeline.config import Positive, Section
 from pipeline.losses import mse
 from pipeline.systems import SYSTEMS, Pairs, Restored, System, Tensor, Terms, pad_to_multiple
 
@@ -20,14 +20,12 @@ class AgedUnetSection(Section):
     """`widths` from full resolution down, then the three layers of the `bottleneck`."""
 
     color: Literal["gray", "grayscale"]
-    widths: tuple[int, ...]
-    bottleneck: tuple[int, ...]
-
-    _positive = field_validator("widths", "bottleneck")(positive)
+    widths: Annotated[tuple[Positive, ...], Field(min_length=1)]
+    bottleneck: Annotated[tuple[Positive, ...], Field(min_length=1)]
 
 
 class AgedNet(nn.Module):
-    """N1HW in [0, 1] → the same, through a sigmoid; sides must be multiples of 2 to the levels."""
+    """N1HW in [0, 1] → the same, through a sigmoid; any height and width."""
 
     def __init__(self, channels: int, widths: tuple[int, ...], bottleneck: tuple[int, ...]) -> None:
         super().__init__()
@@ -46,7 +44,9 @@ class AgedNet(nn.Module):
         self.apply(_initialize)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Restore a padded picture."""
+        """Restore a picture."""
+        height, width = x.shape[-2:]
+        x = pad_to_multiple(x, 2 ** len(self.down))
         skips = []
         for stage in self.down:
             x = stage(x)
@@ -55,7 +55,7 @@ class AgedNet(nn.Module):
         x = self.bottleneck(x)
         for up, join, skip in zip(self.up, self.join, reversed(skips), strict=True):
             x = join(torch.cat([up(x), skip], 1))
-        return torch.sigmoid(self.head(x).float())
+        return torch.sigmoid(self.head(x).float())[..., :height, :width]
 
 
 @SYSTEMS.add
@@ -67,7 +67,6 @@ class AgedUnet(System):
 
     def __init__(self, section: AgedUnetSection) -> None:
         super().__init__()
-        self.multiple = 2 ** len(section.widths)
         self.net = AgedNet(self.channels, section.widths, section.bottleneck)
 
     def groups(self, phase: str) -> dict[str, nn.Module]:
@@ -86,8 +85,7 @@ class AgedUnet(System):
         color: bool | None = None,
     ) -> Restored:
         """Given a `mask`, only its pixels change."""
-        height, width = x.shape[-2:]
-        prediction = self.net(pad_to_multiple(x, self.multiple))[..., :height, :width]
+        prediction = self.net(x)
         composite = prediction if mask is None else torch.where(mask >= 0.5, prediction, x)
         return Restored(prediction, None, composite, {})
 

@@ -4,13 +4,14 @@ picture, one for the mask."""
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Annotated
 
 import torch
 import torch.nn.functional as F
-from pydantic import field_validator
+from pydantic import Field, field_validator
 from torch import nn
 
-from pipeline.config import Section, positive
+from pipeline.config import Amount, Count, Positive, Section
 from pipeline.losses import bce_on_logits, masked_l1
 from pipeline.systems import SYSTEMS, Pairs, Restored, System, Tensor, Terms, pad_to_multiple
 from pipeline.systems.blocks import ResidualStage, resize_to
@@ -21,14 +22,12 @@ class DualDecoderSection(Section):
     stage; `threshold`: mask probability from which a pixel counts as damaged.
     """
 
-    widths: tuple[int, ...]
-    bottleneck: int
-    num_blocks: int
-    picture_weight: float
-    mask_weight: float
+    widths: Annotated[tuple[Positive, ...], Field(min_length=1)]
+    bottleneck: Annotated[int, Field(ge=2)]
+    num_blocks: Count
+    picture_weight: Amount
+    mask_weight: Amount
     threshold: float
-
-    _positive = field_validator("widths")(positive)
 
     @field_validator("threshold")
     @classmethod
@@ -84,14 +83,17 @@ class DualDecoderNet(nn.Module):
         nn.init.constant_(self.mask.head.bias, -2.0)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Sides must be multiples of 2 to the number of levels."""
+        """Any height and width."""
+        height, width = x.shape[-2:]
+        x = pad_to_multiple(x, 2 ** (len(self.encoder) - 1))
         skips = []
         for stage in list(self.encoder)[:-1]:
             x = stage(x)
             skips.append(x)
             x = F.max_pool2d(x, 2)
         x = self.encoder[-1](x)
-        return torch.tanh(self.picture(x, skips)), self.mask(x, skips)
+        picture, logits = torch.tanh(self.picture(x, skips)), self.mask(x, skips)
+        return picture[..., :height, :width], logits[..., :height, :width]
 
 
 @SYSTEMS.add
@@ -105,7 +107,6 @@ class DualDecoder(System):
         super().__init__()
         self.section = section
         self.threshold = section.threshold
-        self.multiple = 2 ** len(section.widths)
         self.net = DualDecoderNet(section.widths, section.bottleneck, section.num_blocks)
 
     def groups(self, phase: str) -> dict[str, nn.Module]:
@@ -132,9 +133,8 @@ class DualDecoder(System):
         color: bool | None = None,
     ) -> Restored:
         """Given a `mask`, it is used in place of the predicted one."""
-        height, width = x.shape[-2:]
-        picture, logits = self.net(pad_to_multiple(x, self.multiple) * 2 - 1)
-        prediction = ((picture + 1) / 2)[..., :height, :width].clamp(0, 1)
-        found = torch.sigmoid(logits)[..., :height, :width] if mask is None else mask
+        picture, logits = self.net(x * 2 - 1)
+        prediction = ((picture + 1) / 2).clamp(0, 1)
+        found = torch.sigmoid(logits) if mask is None else mask
         composite = torch.where(found >= self.threshold, prediction, x)
         return Restored(prediction, found, composite, {})
