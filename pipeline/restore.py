@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import groupby
+from typing import NamedTuple
+
 import numpy as np
 import torch
 
@@ -13,6 +17,14 @@ from pipeline.systems import System
 TILE, OVERLAP = 512, 64  # px; the overlap is blended linearly
 
 
+class Window(NamedTuple):
+    """A tile of the photo and its blending weights, float32 H×W×1."""
+
+    rows: slice
+    columns: slice
+    weights: Array
+
+
 def restore_picture(picture: Picture, system: System, device: torch.device) -> Array:
     """The restored pixels: the size, depth and channels of ``picture.pixels``, H×W×3.
 
@@ -22,28 +34,41 @@ def restore_picture(picture: Picture, system: System, device: torch.device) -> A
     full = int(np.iinfo(picture.pixels.dtype).max)
     restored = np.empty_like(picture.pixels)
     height, width = restored.shape[:2]
-    tops, lefts = images.windows(height, TILE, OVERLAP), images.windows(width, TILE, OVERLAP)
     # Only the rows that a later row of tiles still touches are held as floats.
     change = np.zeros((0, width, system.channels), np.float32)
     total = np.zeros((0, width, 1), np.float32)
-    for top, after in zip(tops, [*tops[1:], height], strict=True):
-        rows = slice(top, min(height, top + TILE))
-        change, total = _grow(change, rows.stop - top), _grow(total, rows.stop - top)
-        down = images.feather(rows.stop - top, OVERLAP, top == 0, rows.stop == height)
-        for left in lefts:
-            columns = slice(left, min(width, left + TILE))
-            across = images.feather(columns.stop - left, OVERLAP, left == 0, columns.stop == width)
-            weights = (down[:, None] * across)[:, :, None]
-            tile = images.to_uint8(picture.pixels[rows, columns])
+    bands = [list(band) for _, band in groupby(plan_windows(height, width), _top)]
+    for band, below in zip(bands, [*bands[1:], None], strict=True):
+        top, bottom = band[0].rows.start, band[0].rows.stop
+        change, total = _grow(change, bottom - top), _grow(total, bottom - top)
+        for window in band:
+            tile = images.to_uint8(picture.pixels[window.rows, window.columns])
             seen = images.to_gray(tile) if system.channels == 1 else tile
             difference = _restore_tile(seen, system, device).astype(np.float32) - seen
-            change[:, columns] += difference * weights
-            total[:, columns] += weights
+            change[:, window.columns] += difference * window.weights
+            total[:, window.columns] += window.weights
+        after = height if below is None else below[0].rows.start
         done = after - top
         levels = np.rint(change[:done] / total[:done] * (full / 255)).astype(np.int32)
         restored[top:after] = np.clip(picture.pixels[top:after] + levels, 0, full)
         change, total = change[done:], total[done:]
     return restored
+
+
+def plan_windows(height: int, width: int) -> Iterator[Window]:
+    """Tiles that cover a photo and overlap, in reading order."""
+    tops, lefts = images.windows(height, TILE, OVERLAP), images.windows(width, TILE, OVERLAP)
+    for top in tops:
+        rows = slice(top, min(height, top + TILE))
+        down = images.feather(rows.stop - top, OVERLAP, top == 0, rows.stop == height)
+        for left in lefts:
+            columns = slice(left, min(width, left + TILE))
+            across = images.feather(columns.stop - left, OVERLAP, left == 0, columns.stop == width)
+            yield Window(rows, columns, (down[:, None] * across)[:, :, None])
+
+
+def _top(window: Window) -> int:
+    return int(window.rows.start)
 
 
 def _grow(band: Array, height: int) -> Array:

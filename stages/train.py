@@ -120,7 +120,7 @@ class Tracker:
     def row(self, step: int, values: dict[str, float]) -> None:
         """One validation's values."""
         self.live.step = step
-        for name, value in values.items():
+        for name, value in sorted(values.items()):  # a resumed run knows no other order
             self.live.log_metric(name, value)
         self.live.make_summary()
 

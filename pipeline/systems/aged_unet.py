@@ -20,7 +20,7 @@ class AgedUnetSection(Section):
     """`widths` from full resolution down, then the three layers of the `bottleneck`."""
 
     color: Literal["gray", "grayscale"]
-    widths: Annotated[tuple[Positive, ...], Field(min_length=1)]
+    widths: tuple[Positive, ...]
     bottleneck: Annotated[tuple[Positive, ...], Field(min_length=1)]
 
 

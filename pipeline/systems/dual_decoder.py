@@ -22,7 +22,7 @@ class DualDecoderSection(Section):
     stage; `threshold`: mask probability from which a pixel counts as damaged.
     """
 
-    widths: Annotated[tuple[Positive, ...], Field(min_length=1)]
+    widths: tuple[Positive, ...]
     bottleneck: Annotated[int, Field(ge=2)]
     num_blocks: Count
     picture_weight: Amount

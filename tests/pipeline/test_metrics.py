@@ -233,7 +233,7 @@ def test_views_measure_like_their_copies():
 
 
 def test_clip_and_aggregate():
-    assert metrics.clip_psnr([math.inf, 100.0, None, 30.0]) == ([100.0, 100.0, 30.0], 1)
+    assert metrics.clip_psnr([math.inf, 100.0, None, 30.0]) == ([100.0, 100.0, 30.0], 2)
     rows = [
         {"psnr": math.inf, "psnr_masked": None, "ssim": 1.0},
         {"psnr": 20.0, "psnr_masked": None, "ssim": 0.5},
@@ -257,7 +257,7 @@ def test_means_do_not_depend_on_the_order_of_photos(values, shuffler):
 
 def test_mask_counts_and_scores():
     truth = np.array([[255, 255, 0, 0]], np.uint8)
-    assert mask_counts(np.array([[0.9, 0.1, 0.2, 0.0]], np.float32), truth) == (1, 1, 1)
+    assert mask_counts(np.array([[0.9, 0.1, 0.2, 0.0]]), truth) == (2, 1, 0)  # from 0.1 on
     assert mask_counts(np.array([[255, 0, 255, 0]], np.uint8), truth) == (1, 1, 1)
     assert mask_counts(np.array([[26, 25, 0, 0]], np.uint8), truth) == (1, 0, 1)
     assert mask_counts(np.array([[True, True, False, False]]), truth) == (2, 0, 0)

@@ -332,15 +332,15 @@ def test_a_bombs_refusal_names_size_and_limit() -> None:
 
 MEASURE = """
 import resource, sys, time
-from tests.pipeline.test_images import BOMBS, LIMIT, huge
-from pipeline import images, photos
+from tests.pipeline.test_photos import BOMBS, LIMIT, huge
+from pipeline import photos
 files = [huge(*bomb) for bomb in BOMBS]
 peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 before, start = peak(), time.process_time()
 for data in files:
     try:
         photos.decode(data, LIMIT)
-    except images.ImageError:
+    except photos.ImageError:
         pass
 print((peak() - before) // 1024, (time.process_time() - start) / len(files))
 """

@@ -29,9 +29,9 @@ def test_means_are_those_of_the_rows():
 def test_psnr_is_clipped_at_100_and_the_number_told():
     summary = summarize([row("a", (20, 100, 100)), row("b", (20, 30, 140))])
     assert summary["composite"]["psnr"] == 100.0
-    assert summary["composite"]["psnr_clipped_count"] == 1
+    assert summary["composite"]["psnr_clipped_count"] == 2
     assert summary["prediction"]["psnr"] == 65.0
-    assert summary["prediction"]["psnr_clipped_count"] == 0
+    assert summary["prediction"]["psnr_clipped_count"] == 1
 
 
 def test_undefined_values_are_left_out_and_counted():

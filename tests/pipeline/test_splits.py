@@ -246,7 +246,7 @@ def test_what_is_no_index_is_one_line(tmp_path: Path, text: str | None) -> None:
 @pytest.mark.parametrize("rows", ['[{"id": "x"}]', "[3]", '["x"]', "[null]"])
 def test_a_broken_row_is_one_line(tmp_path: Path, rows: str) -> None:
     (tmp_path / "index.json").write_text(f'{{"photos": {rows}}}')
-    with pytest.raises(ParamsError, match=r"index\.json: photos") as caught:
+    with pytest.raises(PhotoIndexError, match=r"index\.json: photos") as caught:
         read_index(tmp_path / "index.json")
     assert "\n" not in str(caught.value)
 

@@ -373,5 +373,5 @@ def test_to_batch_stacks_samples_in_order():
 
 @pytest.mark.parametrize("name", ["batch_size", "crop", "num_streams"])
 def test_sizes_below_one_are_refused(shards, name):
-    with pytest.raises(ValueError, match="must be at least 1"):
+    with pytest.raises(ValueError, match="greater than or equal to 1"):
         stream(shards, **{name: 0})

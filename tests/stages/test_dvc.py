@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
-from stages.workspace import dvc_hashes
-from tests.conftest import ROOT, load_yaml, small_params, write_params
+from stages.workspace import dvc_hash
+from tests.conftest import ROOT, load_yaml, run_stage, small_params, write_params
 
 pytestmark = pytest.mark.slow
 EVERYTHING = {
@@ -115,9 +115,36 @@ def test_a_second_repro_does_nothing(clone: Clone) -> None:
 
 def test_the_hashes_that_clear_finished_work_are_those_of_dvc(clone: Clone) -> None:
     lock = load_yaml(clone.folder / "dvc.lock")["stages"]
-    for stage, out in (("synth@aged", "data/shards/aged"), ("train@aged_unet", "models/aged_unet")):
-        recorded = {row["path"]: row["md5"] for row in lock[stage]["outs"]}
-        assert dvc_hashes(clone.folder / out)["folder"] == recorded[out]
+    for stage in EVERYTHING:
+        for row in lock[stage]["outs"]:
+            assert dvc_hash(clone.folder / row["path"]) == row["md5"], row["path"]
+
+
+def test_locks_are_no_data_to_dvc(clone: Clone) -> None:
+    (row,) = (
+        row
+        for row in load_yaml(clone.folder / "dvc.lock")["stages"]["leaderboard"]["deps"]
+        if row["path"] == "reports/systems"
+    )
+    files = [p for p in (clone.folder / "reports/systems").rglob("*") if p.is_file()]
+    assert row["nfiles"] == sum(not path.name.endswith(".lock") for path in files)
+
+
+def test_recorded_work_is_dropped_at_the_next_start_and_other_work_kept(clone: Clone) -> None:
+    homes = {name: clone.folder / ".work" / name for name in ("train-aged_unet", "synth-aged")}
+    for home in homes.values():
+        assert len(list(home.glob("*/published.json"))) == 1
+        (home / "0123456789abcdef").mkdir()
+    run_stage(clone.folder, "train", "aged_unet")
+    run_stage(clone.folder, "synth", "aged")
+    for home in homes.values():
+        assert (home / "0123456789abcdef").is_dir(), "unfinished work of other params stays"
+        (home / "0123456789abcdef").rmdir()
+    before = {path for home in homes.values() for path in home.glob("*/state.safetensors")}
+    inode = {path.stat().st_ino for path in before}
+    run_stage(clone.folder, "train", "aged_unet")
+    after = {path.stat().st_ino for path in homes["train-aged_unet"].glob("*/state.safetensors")}
+    assert after and not after & inode, "recorded work was dropped, the training ran anew"
 
 
 def test_one_learning_rate_reruns_one_training_and_what_follows(clone: Clone) -> None:
@@ -154,6 +181,33 @@ def test_an_edited_file_makes_exactly_its_stages_stale(clone: Clone, file: str) 
         assert clone.stale() == EDITS[file]
     finally:
         path.write_bytes(before)
+
+
+PARAMS = {
+    "seed": EVERYTHING - {"fetch", "leaderboard"} - {
+        "evaluate@dual_decoder-shapes", "evaluate@aged_unet-aged",
+    },
+    "sources.folder.path": {"fetch"},
+    "index.val_share": {"index", "synth@shapes", "synth@aged"},
+    "textures.size": {"textures"},
+    "synthesis.samples_per_shard": {"synth@shapes", "synth@aged"},
+    "recipes.aged.photo_side_range": {"synth@aged", "train@aged_unet"},
+    "systems.dual_decoder.num_blocks": {"train@dual_decoder"},
+    "train.aged_unet.steps": {"train@aged_unet"},
+    "evaluate.aged_unet-aged.baselines": {"evaluate@aged_unet-aged", "leaderboard"},
+}  # fmt: skip
+VALUES = {"sources.folder.path": "textures/scans", "recipes.aged.photo_side_range": [300, 400],
+          "evaluate.aged_unet-aged.baselines": ["median"]}  # fmt: skip
+
+
+@pytest.mark.parametrize("param", PARAMS)
+def test_a_changed_param_makes_exactly_its_stages_stale(clone: Clone, param: str) -> None:
+    before = (clone.folder / "params.yaml").read_bytes()
+    try:
+        clone.change(param, VALUES.get(param, 77 if param != "index.val_share" else 0.3))
+        assert clone.stale() == PARAMS[param]
+    finally:
+        (clone.folder / "params.yaml").write_bytes(before)
 
 
 @pytest.mark.parametrize("file", ["pipeline/systems/mine.py", "pipeline/corruptions/mine.py"])
