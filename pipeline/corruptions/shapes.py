@@ -33,8 +33,8 @@ class Shapes(Corruption):
     _ordered = field_validator("num_range", "size_range", "covered_range", "opacity_range")(ordered)
 
     def draw(self, shape: Sequence[int], rng: np.random.Generator) -> Drawn:
-        """Shapes in tile coordinates, drawn anew until the covered area lies in `covered_range`; after
-        40 tries (about 1 in 200 tiles) the nearest miss is taken.
+        """Shapes in tile coordinates, drawn anew until the covered area lies in `covered_range`;
+        after 40 tries the nearest miss is taken.
         """
         window = Window.of(shape)
         best: list[dict[str, Any]] = []
