@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import typer
+
 from stages.console import command, make_app, project_root, read_params, say
 
 SECTIONS = (
@@ -27,7 +29,7 @@ def check() -> None:
         from pipeline.errors import ParamsError
 
         for problem in problems[:-1]:
-            say(f"error: {problem}")
+            typer.echo(f"error: {problem}", err=True)
         raise ParamsError(problems[-1].where, problems[-1].what, problems[-1].next_step)
     say("params.yaml: every section is valid")
     counts, known = _count_photos(root, params)

@@ -136,6 +136,14 @@ REFUSED = {
     "weights": ["seed", 7, ["restore", "x.png", "-o", "out"], "No such file"],
     "key": ["seed", 7, ["show", "abc"], "holds no shards"],
     "photo": ["seed", 7, ["preview", "x.png", "--recipe", "aged"], "x.png: No such file"],
+    "group": ["synthesis.photos_per_group", 0, ["check"], "photos_per_group = 0"],
+    "seed": ["seed", "x", ["textures"], "seed: 'x' is no whole number"],
+    "no seed": ["seed", None, ["check"], "seed: is missing"],
+    "patience": ["train.aged_unet.early_stop.patience", -1, ["check"], "patience = -1"],
+    "gamma": ["train.aged_unet.schedule.gamma", -0.9, ["check"], "gamma = -0.9"],
+    "width": ["systems.dual_decoder.bottleneck", 0, ["check"], "bottleneck = 0"],
+    "step of check": ["recipes.aged.steps", [{"on": "input"}], ["check"], "steps.0.family"],
+    "folder": ["recipes.shapes.sources", ["foldr"], ["check"], "did you mean 'folder'"],
     "check": ["train.aged_unet.optimizers.restorer.lr", "fast", ["check"],
               "train.aged_unet.optimizers.restorer.lr = 'fast'"],
 }  # fmt: skip
@@ -152,6 +160,17 @@ def test_bad_input_gets_one_line_and_exit_1(project: Path, case: str) -> None:
     assert "Traceback" not in done.stderr
 
 
+def test_a_system_of_other_pictures_than_its_recipes_is_refused(built: Path) -> None:
+    before = (built / "params.yaml").read_bytes()
+    try:
+        change(built, "train.dual_decoder.recipe", "aged")
+        done = run_stage(built, "train", "dual_decoder", check=False)
+    finally:
+        (built / "params.yaml").write_bytes(before)
+    assert done.returncode == 1 and "aged is gray, the system takes RGB" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_check_names_every_problem_at_once(project: Path) -> None:
     change(project, "train.aged_unet.steps", "many")
     change(project, "recipes.aged.sources", ["smaple"])
@@ -165,6 +184,13 @@ def test_check_names_every_problem_at_once(project: Path) -> None:
         "write [pipeline/corruptions/grayscale.py",
     ):
         assert expected in told
+
+
+def test_check_survives_sections_of_another_shape(project: Path) -> None:
+    change(project, "sources", ["sample"])
+    done = run_stage(project, "check", check=False)
+    assert done.returncode == 1 and "Traceback" not in done.stderr
+    assert "sources: is no map of names" in done.stderr
 
 
 def test_the_run_script_finds_stages_from_anywhere(tmp_path: Path) -> None:

@@ -1,0 +1,36 @@
+"""The walk of CONTRIBUTING, done literally: a new family is one file and one line."""
+
+import re
+import shutil
+
+import cv2
+import numpy as np
+
+from tests.conftest import ROOT, load_yaml, run_stage, write_params
+
+
+def test_a_corruption_is_added_as_contributing_says(tmp_path, astronaut) -> None:
+    for room in ("pipeline", "stages"):
+        shutil.copytree(ROOT / room, tmp_path / room)
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    (code,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    (tmp_path / "pipeline/corruptions/fog.py").write_text(re.sub(r"(?m)^ {3}", "", code))
+    (line,) = re.findall(r"`- (\{family: fog.*?\})`", text, re.DOTALL)
+    params = load_yaml(ROOT / "params.yaml")
+    write_params(tmp_path, params)
+    written = (tmp_path / "params.yaml").read_text(encoding="utf-8")
+    (tmp_path / "params.yaml").write_text(
+        written.replace("    steps:\n", f"    steps:\n    - {' '.join(line.split())}\n", 1)
+    )
+    photo = tmp_path / "photo.png"
+    photo.write_bytes(cv2.imencode(".png", astronaut[..., ::-1])[1].tobytes())
+    run_stage(
+        tmp_path, "preview", photo, "--recipe", "fog", "-n", "2", "-o", tmp_path / "sheet.png",
+        "--no-masks", PYTHONPATH=str(tmp_path),
+    )  # fmt: skip
+    sheet = cv2.imdecode(np.fromfile(tmp_path / "sheet.png", np.uint8), cv2.IMREAD_COLOR)
+    small = cv2.resize(astronaut[..., ::-1], (256, 256), interpolation=cv2.INTER_AREA)
+    assert sheet.shape == (256, 2 * 256 + 4, 3)
+    assert sheet[:, :256].mean() > small.mean() + 5, "fog lightens"
+    told = run_stage(tmp_path, "check", check=False, PYTHONPATH=str(tmp_path))
+    assert "pipeline/corruptions/fog.py" in told.stderr, "check names the line for synth.reads"
