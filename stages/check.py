@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -33,7 +34,8 @@ def check() -> None:
         raise ParamsError(problems[-1].where, problems[-1].what, problems[-1].next_step)
     say("params.yaml: every section is valid")
     counts, known = _count_photos(root, params)
-    say(f"photos: {sum(counts.values())}{'' if known else ' or so, there is no index yet'}")
+    doubt = "" if known else " or so: the index is not of the inbox as it is now"
+    say(f"photos: {sum(counts.values())}{doubt}")
     say(_estimate_textures(params))
     for name in params["synth"]:
         say(_estimate_synth(root, params, name, counts))
@@ -82,7 +84,7 @@ def validate_params(root: Path, params: dict[str, Any]) -> list[Any]:
     for name in blocks("recipes"):
         recipe = attempt(Recipe.load, params, name, None)
         for source in recipe.section.sources if recipe else ():
-            attempt(lookup, params, f"sources.{source}")
+            attempt(_check_known, params, f"recipes.{name}.sources", source, "sources")
         if recipe and name in blocks("synth"):
             attempt(check_reads, root, params, recipe)
     for name in blocks("synth"):
@@ -93,12 +95,12 @@ def validate_params(root: Path, params: dict[str, Any]) -> list[Any]:
     for name in blocks("train"):
         attempt(lookup, params, f"systems.{name}")
         block = attempt(section, params, f"train.{name}", TrainSection)
-        attempt(lookup, params, f"synth.{block.recipe}") if block else None
+        attempt(_check_known, params, f"train.{name}.recipe", block.recipe, "synth") if block else 0
     for name in blocks("evaluate"):
         block = attempt(section, params, f"evaluate.{name}", EvaluateSection)
         if block:
-            attempt(lookup, params, f"train.{block.system}")
-            attempt(lookup, params, f"synth.{block.recipe}")
+            attempt(_check_known, params, f"evaluate.{name}.system", block.system, "train")
+            attempt(_check_known, params, f"evaluate.{name}.recipe", block.recipe, "synth")
             for baseline in block.baselines:
                 attempt(BASELINES.__getitem__, baseline)
     return problems
@@ -146,6 +148,17 @@ def _check_names(params: dict[str, Any]) -> None:
             raise ParamsError(f"params: {name}", "is no known section", f"remove it{hint}")
 
 
+def _check_known(params: dict[str, Any], where: str, name: str, home: str) -> None:
+    """`name`, which stands at `where`, must be an entry of the section `home`."""
+    from pipeline.config import did_you_mean
+    from pipeline.errors import ParamsError
+
+    names = list(params.get(home) or [])
+    if name not in names:
+        hint = f"use one of {', '.join(names)}{did_you_mean(name, names)}"
+        raise ParamsError(f"params: {where}", f"{name!r} is not among {home}", hint)
+
+
 def _count_photos(root: Path, params: dict[str, Any]) -> tuple[Counts, bool]:
     """Photos by source and split: of the index, or what the sources will bring."""
     from pipeline.config import section
@@ -154,15 +167,18 @@ def _count_photos(root: Path, params: dict[str, Any]) -> tuple[Counts, bool]:
     from pipeline.splits import IndexSection, read_index
 
     counts: Counts = {}
+    tree = root / (params["sources"].get("folder") or {}).get("path", "data/inbox")
+    total, shares = len(list(walk(tree))), section(params, "index", IndexSection)
     path = root / "data/index.json"
     if path.is_file():
+        index = json.loads(path.read_text(encoding="utf-8"))
+        known = sum(row["source"] == "folder" for row in [*index["photos"], *index["rejected"]])
         for photo in read_index(path):
             counts[photo.source, photo.split] = counts.get((photo.source, photo.split), 0) + 1
-        return counts, True
-    if "sample" in params["sources"]:
+        if known == total:
+            return counts, True
+    elif "sample" in params["sources"]:
         counts = {("sample", split): len(names) for split, names in PHOTOS.items()}
-    tree = root / params["sources"].get("folder", {}).get("path", "data/inbox")
-    total, shares = len(list(walk(tree))), section(params, "index", IndexSection)
     counts["folder", "val"] = round(total * shares.val_share)
     counts["folder", "test"] = round(total * shares.test_share)
     counts["folder", "train"] = total - counts["folder", "val"] - counts["folder", "test"]

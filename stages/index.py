@@ -20,7 +20,10 @@ def index(
     folder: Annotated[
         Path | None, typer.Argument(help="Fetched sources or any tree of images.")
     ] = None,
-    out: Annotated[Path | None, typer.Option(help="The index file.")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="The index file; data/index.json by default, to be named with FOLDER."),
+    ] = None,
 ) -> None:
     """Index a folder of photos: ids, sizes, splits, and the files that had to be rejected."""
     from pipeline.config import read_seed, section
@@ -30,6 +33,11 @@ def index(
     root = project_root()
     params = read_params(root)
     home = folder or root / "data/raw"
+    if folder is not None and out is None:
+        raise PhotoIndexError(
+            home, "is not the pipeline's folder", "name the index file to write: --out FILE"
+        )
+    target = out or root / "data/index.json"
     if not home.is_dir():
         raise PhotoIndexError(home, "is no folder", "run `patina fetch` or name another")
     with progress("index") as show:
@@ -46,9 +54,9 @@ def index(
         raise PhotoIndexError(
             home, f"no photo in it ({len(rejected)} rejected: {reasons})", "add photos"
         )
-    write_json(out or root / "data/index.json", built)
+    write_json(target, built)
     counts = [sum(row["split"] == split for row in photos) for split in ("train", "val", "test")]
-    say("{} photos: {} train, {} val, {} test".format(len(photos), *counts))
+    say("{} photos: {} train, {} val, {} test ({})".format(len(photos), *counts, target))
     for row in rejected:
         say(f"rejected {row['path']}: {row['reason']}")
 

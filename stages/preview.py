@@ -29,14 +29,21 @@ def preview(
 ) -> None:
     """Draw a contact sheet: the photo under a recipe's damage, each time drawn anew."""
     from pipeline import images, photos, seeds
-    from pipeline.config import lookup, read_seed
-    from pipeline.corruptions import Recipe
-    from pipeline.errors import ImageError
+    from pipeline.config import did_you_mean, lookup, read_seed
+    from pipeline.corruptions import CORRUPTIONS, Recipe
+    from pipeline.errors import ImageError, ParamsError
     from pipeline.files import write_bytes
 
     root = project_root()
     params = read_params(root)
-    make = Recipe.load if recipe in lookup(params, "recipes") else Recipe.single
+    recipes = lookup(params, "recipes")
+    if recipe not in recipes and recipe not in CORRUPTIONS:
+        names = [*recipes, *CORRUPTIONS]
+        raise ParamsError(
+            f"--recipe {recipe}", "is neither a recipe nor a damage family",
+            f"use one of {', '.join(names)}{did_you_mean(recipe, names)}",
+        )  # fmt: skip
+    make = Recipe.load if recipe in recipes else Recipe.single
     loaded = make(params, recipe, root / "data/textures")
     try:
         pixels = photos.decode_rgb(photo.read_bytes(), lookup(params, "index.max_megapixels"))

@@ -35,9 +35,15 @@ def restore(
     import torch
 
     from pipeline.checkpoint import load_system
-    from pipeline.errors import ImageError, PipelineError
+    from pipeline.errors import CheckpointError, ImageError, PipelineError
+    from pipeline.systems import SYSTEMS
 
     path = weights or project_root() / "models" / system / "best.safetensors"
+    if weights is None and not path.is_file():
+        SYSTEMS[system]  # an unknown name is told with the known ones
+        raise CheckpointError(
+            path, "is not there", f"train it: `./run demo` or `patina train {system}`"
+        )
     _, loaded = load_system(path)
     target = torch.device(choose_device(device))
     loaded = loaded.to(target, memory_format=torch.channels_last)  # type: ignore[call-overload]

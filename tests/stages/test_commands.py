@@ -133,7 +133,11 @@ REFUSED = {
     "system": ["seed", 7, ["train", "dual_decodr"], "train.dual_decodr: is missing"],
     "pair": ["seed", 7, ["evaluate", "nothing"], "evaluate 'nothing': is no pair"],
     "shards": ["seed", 7, ["train", "aged_unet"], "holds no manifest"],
-    "weights": ["seed", 7, ["restore", "x.png", "-o", "out"], "No such file"],
+    "weights": ["seed", 7, ["restore", "x.png", "-o", "out"], "is not there; train it"],
+    "no system": ["seed", 7, ["restore", "x.png", "-o", "out", "--system", "nope"],
+                  "system 'nope'"],
+    "no recipe": ["seed", 7, ["preview", "x.png", "--recipe", "agde"], "did you mean 'aged'"],
+    "index": ["seed", 7, ["index", "."], "--out FILE"],
     "key": ["seed", 7, ["show", "abc"], "holds no shards"],
     "photo": ["seed", 7, ["preview", "x.png", "--recipe", "aged"], "x.png: No such file"],
     "group": ["synthesis.photos_per_group", 0, ["check"], "photos_per_group = 0"],
@@ -143,7 +147,7 @@ REFUSED = {
     "gamma": ["train.aged_unet.schedule.gamma", -0.9, ["check"], "gamma = -0.9"],
     "width": ["systems.dual_decoder.bottleneck", 0, ["check"], "bottleneck = 0"],
     "step of check": ["recipes.aged.steps", [{"on": "input"}], ["check"], "steps.0.family"],
-    "folder": ["recipes.shapes.sources", ["foldr"], ["check"], "did you mean 'folder'"],
+    "folder": ["recipes.shapes.sources", ["foldr"], ["check"], "sources: 'foldr' is not among"],
     "check": ["train.aged_unet.optimizers.restorer.lr", "fast", ["check"],
               "train.aged_unet.optimizers.restorer.lr = 'fast'"],
 }  # fmt: skip
@@ -180,7 +184,7 @@ def test_check_names_every_problem_at_once(project: Path) -> None:
     assert done.returncode == 1
     for expected in (
         "train.aged_unet.steps",
-        "sources.smaple",
+        "'smaple' is not among sources",
         "write [pipeline/corruptions/grayscale.py",
     ):
         assert expected in told
