@@ -1,7 +1,6 @@
 """Muon: momentum whose direction is made orthogonal, for the weight matrices of a network.
 
-Jordan et al. 2024, "Muon: an optimizer for hidden layers in neural networks". On small residual
-U-Nets with BatchNorm it reached in one minute of CPU a mask loss five times lower than AdamW's.
+Jordan et al. 2024, "Muon: an optimizer for hidden layers in neural networks".
 """
 
 from __future__ import annotations

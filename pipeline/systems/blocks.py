@@ -14,8 +14,7 @@ Tensor = torch.Tensor
 class _ReflectOne(torch.autograd.Function):
     """Reflection by one pixel, in the memory format and dtype of its input.
 
-    F.pad's own reflection falls back to float32 under CPU autocast and leaves channels-last memory,
-    which costs more than the convolution that follows.
+    F.pad's own reflection leaves both under CPU autocast, which makes training steps slower.
     """
 
     @staticmethod
