@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from typing import Any, Literal
+from collections.abc import Callable, Sequence
+from typing import Any, Literal, Protocol
 
 import numpy as np
 
@@ -15,6 +15,16 @@ from pipeline.errors import ParamsError
 os.environ["NO_ALBUMENTATIONS_UPDATE"] = "1"  # it would ask the network at import
 
 Array = np.ndarray
+
+
+class Damages(Protocol):
+    """A recipe, as far as it is needed here."""
+
+    def damage(
+        self, tile: Array, rng_of: Callable[..., np.random.Generator], photo_side: int | None = None
+    ) -> Any: ...
+
+
 EXACT = ("horizontal_flip", "vertical_flip", "turn")  # move pixels, never mix or change them
 
 
@@ -96,3 +106,43 @@ def _compose(steps: Sequence[AugmentStep]) -> Any:
         [make[step.name](step) for step in steps],
         additional_targets={"corrupted": "image", "keep": "mask"},
     )
+
+
+def as_albumentations(recipe: Damages, p: float = 1.0) -> Any:
+    """A recipe (`corruptions.Recipe`) as an albumentations transform, for other pipelines.
+
+    Its targets: ``image``, uint8 H×W×3, is damaged; ``mask``, uint8 H×W, gets 255 where local
+    damage lies, over what it held. The picture's short side counts as the photo's. Seeds come from
+    albumentations; ``transform.get_applied_params`` and ReplayCompose tell each story.
+    """
+    import albumentations
+
+    class DrawRecipe(albumentations.DualTransform):  # type: ignore[misc]
+        """Damage of a recipe on `image`, its mask on `mask`."""
+
+        _targets = (albumentations.core.type_definitions.Targets.IMAGE,
+                    albumentations.core.type_definitions.Targets.MASK)  # fmt: skip
+
+        def get_params_dependent_on_data(
+            self, params: dict[str, Any], data: dict[str, Any]
+        ) -> dict[str, Any]:
+            seed = seeds.seed_of(self.random_generator)
+            made = recipe.damage(
+                data["image"],
+                lambda *purpose: seeds.rng(seed, *purpose),
+                min(data["image"].shape[:2]),
+            )
+            return {"made": made, "story": made.story}
+
+        def apply(self, img: Array, made: Any, **params: Any) -> Array:
+            out: Array = made.corrupted
+            return out
+
+        def apply_to_mask(self, mask: Array, made: Any, **params: Any) -> Array:
+            drawn = made.mask if mask.ndim == 2 else made.mask[:, :, None]
+            return np.where(drawn > 0, np.asarray(255, mask.dtype), mask)
+
+        def get_transform_init_args_names(self) -> tuple[str, ...]:
+            return ()
+
+    return DrawRecipe(p=p)

@@ -55,12 +55,12 @@ def decode_mask(data: bytes) -> Array:
 def _file(width: int, height: int, depth: int, color: int, filtered: Array) -> bytes:
     header = struct.pack(">IIBBBBB", width, height, depth, color, 0, 0, 0)
     body = isal_zlib.compress(filtered.data, level=1, wbits=15)
-    return b"".join((SIGNATURE, _chunk(b"IHDR", header), _chunk(b"IDAT", body), END))
+    return b"".join((SIGNATURE, *_chunk(b"IHDR", header), *_chunk(b"IDAT", body), END))
 
 
-def _chunk(kind: bytes, body: bytes) -> bytes:
+def _chunk(kind: bytes, body: bytes) -> tuple[bytes, bytes, bytes, bytes]:
     crc = isal_zlib.crc32(body, isal_zlib.crc32(kind))
-    return b"".join((struct.pack(">I", len(body)), kind, body, struct.pack(">I", crc)))
+    return struct.pack(">I", len(body)), kind, body, struct.pack(">I", crc)
 
 
 def _decode_own(data: bytes) -> Array | None:

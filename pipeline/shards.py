@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
-from pipeline import png
+from pipeline import images, png
 from pipeline.config import Section, validate
 from pipeline.errors import ParamsError, ShardError
-from pipeline.files import sha256_bytes, to_json, write_json
+from pipeline.files import sha256_bytes, to_json, write_bytes
 
 MANIFEST = "manifest.json"
-FORMAT = 1
+FORMAT = 2
+JPEG_QUALITY = 95
 BLOCK = 512
 END_OF_TAR = bytes(2 * BLOCK)
 SPLITS = ("train", "val", "test")
@@ -28,7 +30,7 @@ Array = np.ndarray
 @dataclass(frozen=True)
 class Sample:
     """One pair. Pictures uint8 H×W×3 or H×W×1; `mask` uint8 H×W, 255 = damaged; `keep` 255 =
-    preserve."""
+    preserve; `tile`: what the story is drawn on, where it is known."""
 
     key: str
     clean: Array
@@ -36,6 +38,23 @@ class Sample:
     mask: Array
     story: dict[str, Any]
     keep: Array | None = None
+    tile: Array | None = None
+
+
+class Redrawn(Protocol):
+    """What a story makes of its tile (a `corruptions.Damaged`)."""
+
+    @property
+    def clean(self) -> Array: ...
+    @property
+    def corrupted(self) -> Array: ...
+    @property
+    def mask(self) -> Array: ...
+    @property
+    def keep(self) -> Array | None: ...
+
+
+Redraw = Callable[[Array, dict[str, Any]], Redrawn]  # a `corruptions.Recipe.replay`
 
 
 class ShardRow(Section):
@@ -51,10 +70,16 @@ class ShardRow(Section):
 
 
 class ShardManifest(Section):
-    """Written last: where it stands, the shards are whole. `sha256` is over all the rest of it."""
+    """Written last: where it stands, the shards are whole. `sha256` is over all the rest of it.
+
+    `profile` of the train split: "png" holds clean, corrupted and mask without loss; "jpeg" the two
+    pictures at quality 95; "story" the tile alone, on which the story is drawn again by whoever
+    reads. Val and test are always "png".
+    """
 
     format: int
     recipe: str
+    profile: str
     opencv: str
     shards: tuple[ShardRow, ...]
     sha256: str
@@ -68,29 +93,54 @@ class ShardManifest(Section):
         return sum(row.num_samples for row in self.of_split(split))
 
 
-def pack(samples: Iterator[Sample]) -> tuple[bytes, int, str]:
+def pack(samples: Iterable[Sample], profile: str = "png") -> tuple[bytes, int, str]:
     """Tar bytes of the samples, their number, and their content hash."""
     parts: list[bytes] = []
     content: list[str] = []
     for sample in samples:
-        members = _members(sample)
-        parts.extend(_entry(f"{sample.key}.{name}", data) for name, data in members.items())
-        content.append(_content_sha256(sample))
+        members = _members(sample, profile)
+        for name, data in members.items():
+            parts += _entry(f"{sample.key}.{name}", data)
+        content.append(content_sha256(sample))
     parts.append(END_OF_TAR)
     return b"".join(parts), len(content), sha256_bytes("\n".join(content).encode())
 
 
-def unpack(member: dict[str, Any]) -> Sample:
-    """A sample from webdataset's dict of bytes."""
+def unpack(member: dict[str, Any], redraw: Redraw | None = None) -> Sample:
+    """A sample from webdataset's dict of bytes; profile "story" needs the recipe's `replay`."""
+    key, story = member["__key__"], json.loads(member["json"])
+    if "mask.png" not in member:
+        if redraw is None:
+            raise ShardError(key, "holds a story, no pictures", "read it with its recipe")
+        tile = png.decode(member["clean.png"])
+        made = redraw(tile, story)
+        return Sample(key, made.clean, made.corrupted, made.mask, story, made.keep, tile)
     keep = member.get("keep.png")
     return Sample(
-        key=member["__key__"],
-        clean=png.decode(member["clean.png"]),
-        corrupted=png.decode(member["corrupted.png"]),
+        key=key,
+        clean=clean_of(member),
+        corrupted=_picture(member, "corrupted"),
         mask=png.decode_mask(member["mask.png"]),
-        story=json.loads(member["json"]),
+        story=story,
         keep=png.decode_mask(keep) if keep is not None else None,
     )
+
+
+def clean_of(member: dict[str, Any]) -> Array:
+    """The clean picture of a member (in profile "story" the tile), without decoding the rest."""
+    return _picture(member, "clean")
+
+
+def content_sha256(sample: Sample) -> str:
+    """Over a sample's key, pixels and story, whatever the codec."""
+    arrays = [sample.clean, sample.corrupted, sample.mask]
+    arrays += [sample.keep] if sample.keep is not None else []
+    story = to_json(sample.story).encode()
+    shapes = [list(array.shape) for array in arrays]
+    digest = hashlib.sha256(to_json([sample.key, shapes, sha256_bytes(story)]).encode())
+    for array in arrays:
+        digest.update(np.ascontiguousarray(array).data)
+    return digest.hexdigest()
 
 
 def read_manifest(folder: Path) -> ShardManifest:
@@ -120,14 +170,21 @@ def read_manifest(folder: Path) -> ShardManifest:
 
 
 def write_manifest(
-    folder: Path, recipe: str, opencv: str, shards: Iterable[ShardRow]
+    folder: Path, recipe: str, opencv: str, shards: Iterable[ShardRow], profile: str = "png"
 ) -> ShardManifest:
     """Finish a shard folder. `opencv`: its version, since versions differ in resizing and warps."""
+    data = manifest_bytes(recipe, opencv, shards, profile)
+    write_bytes(folder / MANIFEST, data)
+    return validate(json.loads(data), MANIFEST, ShardManifest)
+
+
+def manifest_bytes(recipe: str, opencv: str, shards: Iterable[ShardRow], profile: str) -> bytes:
+    """The content of a manifest file."""
     rows = [row.model_dump(mode="json") for row in shards]
-    data = {"format": FORMAT, "recipe": recipe, "opencv": opencv, "shards": rows}
+    head = {"format": FORMAT, "recipe": recipe, "profile": profile, "opencv": opencv}
+    data = {**head, "shards": rows}
     data["sha256"] = _seal(data)
-    write_json(folder / MANIFEST, data)
-    return validate(data, MANIFEST, ShardManifest)
+    return (to_json(data, indent=1) + "\n").encode()
 
 
 def read_shard(folder: Path, row: ShardRow) -> list[dict[str, Any]]:
@@ -149,28 +206,28 @@ def read_shard(folder: Path, row: ShardRow) -> list[dict[str, Any]]:
     return members
 
 
-def read_samples(folder: Path, split: str) -> Iterator[Sample]:
+def read_samples(folder: Path, split: str, redraw: Redraw | None = None) -> Iterator[Sample]:
     """Every sample of a split, in order."""
     manifest = read_manifest(folder)
     for row in manifest.of_split(split):
         for member in read_shard(folder, row):
-            yield unpack(member)
+            yield unpack(member, redraw)
 
 
-def find_sample(folder: Path, key: str) -> tuple[Sample, str]:
+def find_sample(folder: Path, key: str, redraw: Redraw | None = None) -> tuple[Sample, str]:
     """The sample whose key is `key`, or begins with it when that is unique, and its split."""
     manifest = read_manifest(folder)
     found: list[tuple[dict[str, Any], str]] = []
     for row in manifest.shards:
         for member in read_shard(folder, row):
             if member["__key__"] == key:
-                return unpack(member), row.split
+                return unpack(member, redraw), row.split
             if member["__key__"].startswith(key):
                 found.append((member, row.split))
     if len(found) != 1:
         what = f"{len(found)} samples begin with it" if found else "no such sample"
         raise ShardError(f"{folder}: {key}", what, "give the whole key (`patina show` lists some)")
-    return unpack(found[0][0]), found[0][1]
+    return unpack(found[0][0], redraw), found[0][1]
 
 
 def _seal(data: dict[str, Any]) -> str:
@@ -178,29 +235,30 @@ def _seal(data: dict[str, Any]) -> str:
     return sha256_bytes(to_json(rest).encode())
 
 
-def _members(sample: Sample) -> dict[str, bytes]:
-    members = {
-        "clean.png": png.encode(sample.clean),
-        "corrupted.png": png.encode(sample.corrupted),
-        "json": to_json(sample.story).encode(),
-        "mask.png": png.encode_mask(sample.mask),
-    }
+def _picture(member: dict[str, Any], name: str) -> Array:
+    if f"{name}.jpg" in member:
+        return images.decode_jpeg(member[f"{name}.jpg"])
+    return png.decode(member[f"{name}.png"])
+
+
+def _members(sample: Sample, profile: str) -> dict[str, bytes]:
+    story = to_json(sample.story).encode()
+    if profile == "story":
+        assert sample.tile is not None, sample.key
+        return {"clean.png": png.encode(sample.tile), "json": story}
+    members = {"json": story, "mask.png": png.encode_mask(sample.mask)}
+    for name, picture in (("clean", sample.clean), ("corrupted", sample.corrupted)):
+        if profile == "jpeg":
+            members[f"{name}.jpg"] = images.encode_jpeg(picture, JPEG_QUALITY)
+        else:
+            members[f"{name}.png"] = png.encode(picture)
     if sample.keep is not None:
         members["keep.png"] = png.encode_mask(sample.keep)
-    return members
+    return dict(sorted(members.items()))
 
 
-def _content_sha256(sample: Sample) -> str:
-    arrays = [sample.clean, sample.corrupted, sample.mask]
-    arrays += [sample.keep] if sample.keep is not None else []
-    story = to_json(sample.story).encode()
-    shapes = [list(array.shape) for array in arrays]
-    head = to_json([sample.key, shapes, sha256_bytes(story)]).encode()
-    return sha256_bytes(head + b"".join(array.tobytes() for array in arrays))
-
-
-def _entry(name: str, data: bytes) -> bytes:
-    """A ustar member with fixed owner, mode and time, padded to whole blocks."""
+def _entry(name: str, data: bytes) -> tuple[bytes, bytes, bytes]:
+    """A ustar member with fixed owner, mode and time: header, data, padding to whole blocks."""
     header = bytearray(BLOCK)
     encoded = name.encode("ascii")
     assert len(encoded) < 100, name
@@ -211,4 +269,4 @@ def _entry(name: str, data: bytes) -> bytes:
     header[156:157] = b"0"
     header[257:265] = b"ustar\x0000"
     header[148:156] = b"%06o\x00 " % sum(header)
-    return bytes(header) + data + bytes(-len(data) % BLOCK)
+    return bytes(header), data, bytes(-len(data) % BLOCK)

@@ -13,11 +13,11 @@ from typing import Any, Literal, NamedTuple, Protocol
 import numpy as np
 import torch
 
-from pipeline import png, seeds
+from pipeline import seeds
 from pipeline.augmentation import Augmenter, AugmentStep
 from pipeline.config import Positive, Section
 from pipeline.errors import ParamsError, PipelineError, ShardError
-from pipeline.shards import Array, ShardRow, read_manifest, read_shard, unpack
+from pipeline.shards import Array, Redraw, ShardRow, clean_of, read_manifest, read_shard, unpack
 
 
 class StreamSection(Section):
@@ -74,7 +74,8 @@ class Stream:
     """Endless planned micro-batches of one split. Batch `number` comes from stream ``number %
     num_streams``.
 
-    `draw` makes damage for mode "fly" (a `corruptions.Recipe.damage`); it is None for stored pairs.
+    `draw` makes damage for mode "fly" (a `corruptions.Recipe.damage`); it is None for stored pairs,
+    of which those of profile "story" need `redraw` (a `corruptions.Recipe.replay`).
     """
 
     folder: Path
@@ -82,6 +83,7 @@ class Stream:
     section: StreamSection
     seed: int
     draw: Draw | None
+    redraw: Redraw | None = None
 
     def units(self) -> list[list[Unit]]:
         """The shards, dealt to the streams; few shards are shared out by samples."""
@@ -171,11 +173,11 @@ class Stream:
         rng = seeds.rng(self.seed, "augment", epoch, key)
         seed = seeds.seed_of(rng)
         if self.draw is None:
-            sample = unpack(member)
+            sample = unpack(member, self.redraw)
             arrays = {"clean": sample.clean, "corrupted": sample.corrupted, "mask": sample.mask}
             arrays = _crop(augment(arrays, seed), self.section.crop, rng)
         else:
-            arrays = augment({"clean": png.decode(member["clean.png"])}, seed)
+            arrays = augment({"clean": clean_of(member)}, seed)
             arrays = _crop(arrays, self.section.crop, rng)
             drawn = self.draw(
                 arrays["clean"], lambda *purpose: seeds.rng(self.seed, "fly", epoch, key, *purpose)

@@ -1,85 +1,42 @@
-"""From photos to shards: the plan of tiles, and the processes that fill it, the same for any number
-of them."""
+"""Filling the planned shards: each made by one pure function, stored, and never made twice."""
 
 from __future__ import annotations
 
 import json
-import multiprocessing
-import os
-import threading
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 import cv2
 import numpy as np
 
 from pipeline import seeds
-from pipeline.config import Positive, Section, validate
-from pipeline.errors import ParamsError, ShardError
+from pipeline.config import validate
+from pipeline.errors import ParamsError
+from pipeline.executors import Executor
 from pipeline.files import sha256_bytes, sha256_file, write_bytes, write_json
-from pipeline.shards import Array, Sample, ShardManifest, ShardRow, pack, write_manifest
+from pipeline.images import Array
+from pipeline.shards import Redrawn, Sample, ShardRow, pack, write_manifest
 from pipeline.splits import Photo, load_photo
+from pipeline.tiling import ShardSpec, TileSpec, cut_tile
 
 Progress = Callable[[int, int], None]
-
-
-class SynthesisSection(Section):
-    """`photos_per_group` photos share their shards; `samples_per_shard` fills one.
-
-    A group with as many samples as a shard holds decodes each photo once; a smaller shard mixes the
-    photos of its group instead.
-    """
-
-    photos_per_group: Positive
-    samples_per_shard: Positive
-
-
-class TileSpec(NamedTuple):
-    """One sample to make: the window of a photo, and the key that seeds its damage."""
-
-    photo: Photo
-    key: str
-    top: int
-    left: int
-    side: int
-
-
-@dataclass(frozen=True)
-class ShardSpec:
-    """All that a worker needs to make one shard, and nothing that depends on the worker."""
-
-    name: str
-    split: str
-    folder: Path
-    max_megapixels: float
-    tiles: tuple[TileSpec, ...]
-
-
-class Cut(Protocol):
-    """How one split is cut (a `corruptions.Tiles`)."""
-
-    @property
-    def side(self) -> int: ...
-    @property
-    def per_photo(self) -> int: ...
-    @property
-    def variants(self) -> int: ...
-
-
 MakeSample = Callable[[TileSpec, Array], Sample]
+Finished = dict[str, ShardRow]  # shards by name
+PhotoKey = tuple[Path, Photo]
+KEPT_BYTES = 256_000_000  # of decoded photos, a process
+_kept: dict[PhotoKey, Array] = {}
+NUM_FINDERS = 16  # threads that ask a store what it holds
 
 
-class Damage(Protocol):
+class Damage(Redrawn, Protocol):
     """What a recipe makes of a tile."""
 
-    clean: Array
-    corrupted: Array
-    mask: Array
-    story: dict[str, Any]
+    @property
+    def story(self) -> dict[str, Any]: ...
 
 
 @dataclass(frozen=True)
@@ -96,76 +53,68 @@ class SampleMaker:
         made = self.damage(
             tile, lambda *step: seeds.rng(self.seed, "corrupt", self.recipe, spec.key, *step)
         )
-        origin = {
-            "source": spec.photo.source,
-            "name": spec.photo.name,
-            "top": spec.top,
-            "left": spec.left,
-        }
-        return Sample(
-            spec.key, made.clean, made.corrupted, made.mask, {**made.story, "photo": origin}
-        )
+        photo = spec.photo
+        origin = {"source": photo.source, "name": photo.name, "top": spec.top, "left": spec.left}
+        story = {**made.story, "photo": origin}
+        return Sample(spec.key, made.clean, made.corrupted, made.mask, story, made.keep, tile)
 
 
-def plan_split(
-    split: str,
-    photos: Iterable[Photo],
-    cut: Cut,
-    section: SynthesisSection,
-    seed: int,
-    folder: Path,
-    max_megapixels: float,
-) -> list[ShardSpec]:
-    """Shards of one split. Photos go in the order of a seeded hash, so that shards mix sources."""
-    ordered = sorted(photos, key=lambda photo: seeds.derive(seed, "order", photo.id))
-    size = section.photos_per_group
-    groups = [ordered[start : start + size] for start in range(0, len(ordered), size)]
-    chunks = []
-    for group in groups:
-        cuts = {photo.id: plan_tiles(photo, cut, seed) for photo in group}
-        turns = range(cut.per_photo * cut.variants)
-        tiles = [cuts[photo.id][turn] for turn in turns for photo in group]
-        step = section.samples_per_shard
-        chunks += [tiles[start : start + step] for start in range(0, len(tiles), step)]
-    return [
-        ShardSpec(
-            f"{split}-{number:05d}.tar",
-            split,
-            folder,
-            max_megapixels,
-            tuple(sorted(tiles, key=lambda tile: (tile.photo.id, tile.key))),
-        )
-        for number, tiles in enumerate(chunks)
-    ]
+@dataclass(frozen=True)
+class Store:
+    """A local folder that shards are written into, with a receipt beside it for each.
+
+    `profile` is the train split's; held-out samples are always kept without loss.
+    """
+
+    folder: Path
+    profile: str
+
+    def make(self, spec: ShardSpec, make_sample: MakeSample) -> ShardRow:
+        """Make one shard and keep it."""
+        profile = self.profile if spec.split == "train" else "png"
+        data, row = make_shard(spec, make_sample, profile)
+        self.put(row, data)
+        return row
+
+    def put(self, row: ShardRow, data: bytes) -> None:
+        """Keep a shard; its receipt is written last."""
+        write_bytes(self.folder / row.name, data)
+        write_json(self._receipt(row.name), row.model_dump(mode="json"))
+
+    def find(self, spec: ShardSpec) -> ShardRow | None:
+        """The row of a shard that an earlier run finished, if its bytes are still those."""
+        try:
+            receipt = json.loads(self._receipt(spec.name).read_text(encoding="utf-8"))
+            row = validate(receipt, spec.name, ShardRow)
+            whole = sha256_file(self.folder / spec.name) == row.sha256
+        except (OSError, ValueError, RecursionError, ParamsError):
+            return None
+        return row if whole else None
+
+    def finish(self, recipe: str, rows: list[ShardRow]) -> None:
+        """Remove what a killed run had half written; the manifest comes last."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        for stray in set(self.folder.iterdir()) - {self.folder / row.name for row in rows}:
+            stray.unlink(missing_ok=True)
+        write_manifest(self.folder, recipe, cv2.__version__, rows, self.profile)
+
+    def _receipt(self, name: str) -> Path:
+        return self.folder.parent / "receipts" / f"{name}.json"
 
 
-def plan_tiles(photo: Photo, cut: Cut, seed: int) -> list[TileSpec]:
-    """Random windows of a photo, `variants` keys each: ``<photo id>_<tile>_<variant>``."""
-    specs = []
-    for tile in range(cut.per_photo):
-        rng = seeds.rng(seed, "tile", photo.id, tile)
-        top = int(rng.integers(0, max(1, photo.height - cut.side + 1)))
-        left = int(rng.integers(0, max(1, photo.width - cut.side + 1)))
-        specs += [
-            TileSpec(photo, f"{photo.id}_{tile:04d}_{variant:02d}", top, left, cut.side)
-            for variant in range(cut.variants)
-        ]
-    return specs
+class AnyStore(Protocol):
+    """Where finished shards go."""
+
+    def make(self, spec: ShardSpec, make_sample: MakeSample) -> ShardRow: ...
+    def find(self, spec: ShardSpec) -> ShardRow | None: ...
+    def finish(self, recipe: str, rows: list[ShardRow]) -> None: ...
 
 
-def cut_tile(pixels: Array, spec: TileSpec) -> Array:
-    """The window, uint8 side×side×3; photos smaller than it are reflected at their borders."""
-    side = spec.side
-    tile = pixels[spec.top : spec.top + side, spec.left : spec.left + side]
-    below, right = side - tile.shape[0], side - tile.shape[1]
-    if below or right:
-        tile = np.pad(tile, ((0, below), (0, right), (0, 0)), mode="symmetric")
-    return np.ascontiguousarray(tile)
-
-
-def make_shard(spec: ShardSpec, make_sample: MakeSample) -> tuple[bytes, ShardRow]:
+def make_shard(
+    spec: ShardSpec, make_sample: MakeSample, profile: str = "png"
+) -> tuple[bytes, ShardRow]:
     """The bytes of one shard and its row: pure, so that any executor may call it."""
-    data, count, content = pack(_samples(spec, make_sample))
+    data, count, content = pack(make_samples(spec, make_sample), profile)
     return data, ShardRow(
         name=spec.name,
         split=spec.split,
@@ -176,101 +125,70 @@ def make_shard(spec: ShardSpec, make_sample: MakeSample) -> tuple[bytes, ShardRo
     )
 
 
+def make_samples(spec: ShardSpec, make_sample: MakeSample) -> Iterator[Sample]:
+    """The samples of a shard; each photo is decoded once, and often it is still at hand."""
+    wanted = {(spec.folder, tile.photo) for tile in spec.tiles}
+    last: tuple[str, Array] | None = None
+    for tile in spec.tiles:
+        if last is None or last[0] != tile.photo.id:
+            last = tile.photo.id, _pixels(spec, tile.photo, wanted)
+        yield make_sample(tile, cut_tile(last[1], tile))
+
+
+def _pixels(spec: ShardSpec, photo: Photo, wanted: set[PhotoKey]) -> Array:
+    """A photo, decoded or kept from an earlier shard: a group's shards mostly show the same ones.
+
+    New photos push out those that this shard does not want, the oldest first, but no others: a
+    shard takes its photos in order, and the next one begins again with the first.
+    """
+    key = spec.folder, photo
+    if key in _kept:
+        return _kept[key]
+    pixels = load_photo(spec.folder, photo, spec.max_megapixels)
+    room = KEPT_BYTES - pixels.nbytes - sum(one.nbytes for one in _kept.values())
+    for stale in [one for one in _kept if one not in wanted]:
+        if room >= 0:
+            break
+        room += _kept.pop(stale).nbytes
+    if room >= 0:
+        _kept[key] = pixels
+    return pixels
+
+
+def forget_photos() -> None:
+    """Give the memory of kept photos back."""
+    _kept.clear()
+
+
 def synthesize(
     recipe: str,
     specs: list[ShardSpec],
     make_sample: MakeSample,
-    work: Path,
-    num_workers: int,
+    store: AnyStore,
+    execute: Executor,
     progress: Progress,
-) -> ShardManifest:
-    """Make every shard that `work` does not yet hold, then the manifest, last.
-
-    Raises ShardError when a worker process dies; what is finished stays for the next run.
-    """
-    rows = {spec.name: row for spec in specs if (row := _finished(work, spec)) is not None}
+) -> list[ShardRow]:
+    """Make every shard that `store` does not yet hold, then let it finish; the rows in the order
+    of `specs`."""
+    rows = _find(store, specs)
     total = sum(len(spec.tiles) for spec in specs)
     done = sum(row.num_samples for row in rows.values())
     progress(done, total)
     todo = [spec for spec in specs if spec.name not in rows]
-    for row in _run(todo, make_sample, work, num_workers):
+    for row in execute(partial(_make, store, make_sample), todo):
         rows[row.name] = row
         done += row.num_samples
         progress(done, total)
-    for stray in set(work.iterdir()) - {work / spec.name for spec in specs}:
-        stray.unlink(missing_ok=True)  # what a killed run had half written
-    return write_manifest(work, recipe, cv2.__version__, (rows[spec.name] for spec in specs))
+    made = [rows[spec.name] for spec in specs]
+    store.finish(recipe, made)
+    return made
 
 
-def _run(
-    specs: list[ShardSpec], make_sample: MakeSample, work: Path, num_workers: int
-) -> Iterator[ShardRow]:
-    if num_workers <= 1 or len(specs) <= 1:
-        for spec in specs:
-            yield _store(spec, make_sample, work)
-        return
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(num_workers, context, initializer=_start_worker) as pool:
-        waiting = iter(specs)
-        running: set[Future[ShardRow]] = set()
-        try:
-            while True:
-                for spec in waiting:
-                    running.add(pool.submit(_store, spec, make_sample, work))
-                    if len(running) >= 2 * num_workers:
-                        break
-                if not running:
-                    return
-                finished, running = wait(running, return_when=FIRST_COMPLETED)
-                for future in finished:
-                    yield future.result()
-        except BrokenProcessPool:
-            raise ShardError(
-                work.name, "a worker process died", "run it again, it goes on where it stopped"
-            ) from None
-        finally:
-            for future in running:
-                future.cancel()
+def _find(store: AnyStore, specs: list[ShardSpec]) -> Finished:
+    """What earlier runs finished; asked by several threads, for most of the time is waiting."""
+    with ThreadPoolExecutor(NUM_FINDERS) as pool:
+        return {row.name: row for row in pool.map(store.find, specs) if row is not None}
 
 
-def _start_worker() -> None:
-    """One thread a worker; a worker whose parent is gone ends itself."""
-    cv2.setNumThreads(1)
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-
-    def watch() -> None:
-        parent.join()
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
-
-
-def _store(spec: ShardSpec, make_sample: MakeSample, work: Path) -> ShardRow:
-    data, row = make_shard(spec, make_sample)
-    write_bytes(work / spec.name, data)
-    write_json(_receipt(work, spec), row.model_dump(mode="json"))
-    return row
-
-
-def _finished(work: Path, spec: ShardSpec) -> ShardRow | None:
-    """The row of a shard that an earlier run finished, if its bytes are still those."""
-    try:
-        receipt = json.loads(_receipt(work, spec).read_text(encoding="utf-8"))
-        row = validate(receipt, spec.name, ShardRow)
-        whole = sha256_file(work / spec.name) == row.sha256
-    except (OSError, ValueError, RecursionError, ParamsError):
-        return None
-    return row if whole else None
-
-
-def _receipt(work: Path, spec: ShardSpec) -> Path:
-    return work.parent / "receipts" / f"{spec.name}.json"
-
-
-def _samples(spec: ShardSpec, make_sample: MakeSample) -> Iterator[Sample]:
-    last: tuple[str, Array] | None = None
-    for tile in spec.tiles:
-        if last is None or last[0] != tile.photo.id:
-            last = tile.photo.id, load_photo(spec.folder, tile.photo, spec.max_megapixels)
-        yield make_sample(tile, cut_tile(last[1], tile))
+def _make(store: AnyStore, make_sample: MakeSample, spec: ShardSpec) -> ShardRow:
+    return store.make(spec, make_sample)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import typer
 
 from stages.console import command, make_app, project_root, read_params, say
+from stages.recipes import reads_of
 
 SECTIONS = (
     "seed", "sources", "index", "textures", "synthesis", "recipes", "synth", "systems", "train",
@@ -48,10 +50,10 @@ def validate_params(root: Path, params: dict[str, Any]) -> list[Any]:
     from pipeline.evaluation import EvaluateSection
     from pipeline.sources import make_source
     from pipeline.splits import IndexSection
-    from pipeline.synthesis import SynthesisSection
     from pipeline.systems import SYSTEMS
     from pipeline.systems.baselines import BASELINES
     from pipeline.textures import TexturesSection
+    from pipeline.tiling import SynthesisSection
     from pipeline.training import TrainSection
 
     problems: list[ParamsError] = []
@@ -111,20 +113,15 @@ def check_reads(root: Path, params: dict[str, Any], recipe: Any) -> None:
     from pipeline.config import lookup
     from pipeline.errors import ParamsError
 
-    needed = list(dict.fromkeys(f"pipeline/corruptions/{s.family}.py" for s in recipe.steps))
-    if any(step.family == "texture" for step in recipe.steps):
-        needed.append("data/textures")
     reads = lookup(params, f"synth.{recipe.name}.reads")
     pipeline = root / "dvc.yaml"
-    places = pipeline.read_text("utf-8").count("item.reads[") if pipeline.is_file() else len(reads)
-    where = f"params: synth.{recipe.name}.reads"
-    if len(needed) > places:
-        raise ParamsError(
-            where, f"{len(needed)} reads, dvc.yaml has {places} places", "add places to dvc.yaml"
-        )
-    if set(reads) != set(needed) or len(reads) != places:
-        filled = needed + [needed[-1]] * (places - len(needed))
-        raise ParamsError(where, "does not fit the recipe", f"write [{', '.join(filled)}]")
+    found = pipeline.is_file()
+    named = re.findall(r"item\.reads\[\d+\]", pipeline.read_text("utf-8")) if found else reads
+    places = len(set(named)) if found else len(reads)
+    wanted = reads_of(recipe, places)
+    if set(reads) != set(wanted) or len(reads) != places:
+        where = f"params: synth.{recipe.name}.reads"
+        raise ParamsError(where, "does not fit the recipe", f"write [{', '.join(wanted)}]")
 
 
 def _check_colors(params: dict[str, Any], where: str, system: str, recipe: str) -> None:
@@ -138,7 +135,7 @@ def _check_colors(params: dict[str, Any], where: str, system: str, recipe: str) 
     from stages.devices import check_channels
 
     steps = [
-        step for step in Recipe.load(params, recipe, None).steps if step.on == "both"
+        step for step in Recipe.load(params, recipe, None).flat_steps() if step.on == "both"
     ]  # the others never change the number of channels, and may need files
     tile = np.zeros((8, 8, 3), np.uint8)
     for step in steps:

@@ -4,11 +4,14 @@ trained."""
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from stages.console import command, make_app, project_root, read_params, say
+
+if TYPE_CHECKING:
+    from pipeline.images import Array
 
 COLUMNS = 4
 MAX_CELL_PIXELS = 50_000_000
@@ -16,8 +19,12 @@ MAX_CELL_PIXELS = 50_000_000
 
 @command
 def preview(
-    photo: Annotated[Path, typer.Argument(help="A photo.")],
-    recipe: Annotated[str, typer.Option(help="A recipe, or one damage family.")],
+    photo: Annotated[
+        Path | None, typer.Argument(help="A photo; the gallery has photos of its own.")
+    ] = None,
+    recipe: Annotated[
+        str | None, typer.Option(help="A recipe, or one damage family; for the gallery a family.")
+    ] = None,
     number: Annotated[int, typer.Option("-n", min=1, max=64, help="How many.")] = 8,
     output: Annotated[Path, typer.Option("-o", "--output", help="The contact sheet.")] = Path(
         "sheet.png"
@@ -26,9 +33,40 @@ def preview(
         int, typer.Option(min=64, max=4096, help="Short side of a cell in pixels.")
     ] = 256,
     masks: Annotated[bool, typer.Option(help="Show each mask below its picture.")] = True,
+    gallery: Annotated[
+        bool, typer.Option("--gallery", help="Every damage family at five severities.")
+    ] = False,
 ) -> None:
-    """Draw a contact sheet: the photo under a recipe's damage, each time drawn anew."""
-    from pipeline import images, photos, seeds
+    """Draw a contact sheet: a photo under a recipe's damage, each time drawn anew; or a gallery."""
+    from pipeline.errors import ParamsError
+
+    if gallery:
+        _draw_gallery(photo, recipe, output)
+    elif photo is None or recipe is None:
+        raise ParamsError("preview", "needs a photo and --recipe", "name both, or use --gallery")
+    else:
+        _draw_sheet(photo, recipe, number, output, side, masks)
+
+
+def _draw_gallery(photo: Path | None, family: str | None, output: Path) -> None:
+    from pipeline.config import lookup
+    from pipeline.corruptions import CORRUPTIONS
+    from pipeline.files import write_bytes
+    from stages.gallery import draw_gallery, sample_photos
+
+    root = project_root()
+    names = CORRUPTIONS.names() if family is None else [family]
+    photos = sample_photos()
+    if photo is not None:
+        photos = [_read_photo(photo, lookup(read_params(root), "index.max_megapixels"))]
+    write_bytes(output, draw_gallery(names, photos, root / "data/textures"))
+    say(f"{len(names)} families at five severities: {output}")
+
+
+def _draw_sheet(
+    photo: Path, recipe: str, number: int, output: Path, side: int, masks: bool
+) -> None:
+    from pipeline import images, seeds
     from pipeline.config import did_you_mean, lookup, read_seed
     from pipeline.corruptions import CORRUPTIONS, Recipe
     from pipeline.errors import ImageError, ParamsError
@@ -45,12 +83,7 @@ def preview(
         )  # fmt: skip
     make = Recipe.load if recipe in recipes else Recipe.single
     loaded = make(params, recipe, root / "data/textures")
-    try:
-        pixels = photos.decode_rgb(photo.read_bytes(), lookup(params, "index.max_megapixels"))
-    except OSError as error:
-        raise ImageError(photo, error.strerror or "cannot be read", "name a photo") from None
-    except ImageError as error:
-        raise ImageError(photo, error.what, error.next_step) from None
+    pixels = _read_photo(photo, lookup(params, "index.max_megapixels"))
     scale = side / min(pixels.shape[:2])
     height, width = (max(1, round(length * scale)) for length in pixels.shape[:2])
     if height * width > MAX_CELL_PIXELS:
@@ -71,6 +104,18 @@ def preview(
             rows.append([one.mask for one in made])
     write_bytes(output, images.encode_png(images.sheet(rows)))
     say(f"{number} drawings of {recipe} on {photo.name}: {output}")
+
+
+def _read_photo(photo: Path, max_megapixels: float) -> Array:
+    from pipeline.errors import ImageError
+    from pipeline.photos import decode_rgb
+
+    try:
+        return decode_rgb(photo.read_bytes(), max_megapixels)
+    except OSError as error:
+        raise ImageError(photo, error.strerror or "cannot be read", "name a photo") from None
+    except ImageError as error:
+        raise ImageError(photo, error.what, error.next_step) from None
 
 
 app = make_app(preview, "preview")

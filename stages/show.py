@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from stages.console import command, make_app, project_root, say
+from stages.console import command, make_app, project_root, read_params, say
 
 if TYPE_CHECKING:
-    from pipeline.shards import Sample
+    from pipeline.shards import Array, Redraw, Redrawn, Sample
 
 LISTED = 5
 
@@ -79,11 +79,25 @@ def _find(folders: list[Path], key: str) -> tuple[Sample, str, Path]:
     problem: ShardError | None = None
     for folder in folders:
         try:
-            return *find_sample(folder, key), folder
+            return *find_sample(folder, key, _redraw(folder)), folder
         except ShardError as error:
             problem = error
     assert problem is not None
     raise problem
+
+
+def _redraw(folder: Path) -> Redraw:
+    """Draws a story of these shards again; the recipe is looked for only when that is needed."""
+
+    def redraw(tile: Array, story: dict[str, Any]) -> Redrawn:
+        from pipeline.corruptions import Recipe
+
+        root = folder.parent.parent.parent
+        return Recipe.load(read_params(root), folder.name, root / "data/textures").replay(
+            tile, story
+        )
+
+    return redraw
 
 
 def _has(folder: Path, key: str) -> bool:
@@ -91,7 +105,7 @@ def _has(folder: Path, key: str) -> bool:
     from pipeline.shards import find_sample
 
     try:
-        return bool(find_sample(folder, key))
+        return bool(find_sample(folder, key, _redraw(folder)))
     except ShardError:
         return False
 

@@ -3,62 +3,174 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from stages.console import command, make_app, progress, project_root, read_params, say
+from stages.recipes import family_files, inputs_of
 
 if TYPE_CHECKING:
     from pipeline.corruptions import Recipe
-    from pipeline.synthesis import SampleMaker, ShardSpec
+    from pipeline.executors import Executor
+    from pipeline.shards import ShardRow
+    from pipeline.synthesis import AnyStore, SampleMaker
+    from pipeline.tiling import ShardSpec
+
+
+class Layout(StrEnum):
+    """What `patina synth` writes."""
+
+    shards = "shards"
+    folders = "folders"
+
+
+class Runner(StrEnum):
+    """Who makes the shards."""
+
+    local = "local"
+    ray = "ray"
 
 
 @command
 def synth(
     recipe: Annotated[str, typer.Argument(help="A recipe of params.yaml.")],
     workers: Annotated[int, typer.Option(help="Processes; the bytes do not depend on it.")] = 0,
-    out: Annotated[Path | None, typer.Option(help="Folder for the shards.")] = None,
+    out: Annotated[
+        str | None, typer.Option(help="Folder for the shards, or a URL: s3://bucket/prefix.")
+    ] = None,
     only: Annotated[str | None, typer.Option(help="Remake one sample, KEY.tar.")] = None,
+    layout: Annotated[
+        Layout, typer.Option("--format", help="folders: PNG files for other programs (with --out).")
+    ] = Layout.shards,
+    executor: Annotated[
+        Runner, typer.Option(help="ray: tasks of a Ray cluster (see docs/scale.md).")
+    ] = Runner.local,
+    address: Annotated[
+        str, typer.Option(help="Ray: local, auto (the cluster that runs here), or HOST:PORT.")
+    ] = "local",
 ) -> None:
-    """Write the shards of a recipe: clean, corrupted, mask and story of every sample."""
+    """Write the shards of a recipe: clean, corrupted, mask and story of every sample.
+
+    A folder is locked while it is written. A URL cannot be: never let two runs write to one.
+    """
     from pipeline.config import read_seed
     from pipeline.corruptions import Recipe
-    from pipeline.files import sha256_file
-    from pipeline.shards import MANIFEST, SPLITS
-    from pipeline.synthesis import SampleMaker, synthesize
-    from stages.workspace import finish, workspace
+    from pipeline.errors import ParamsError
+    from pipeline.synthesis import SampleMaker
+    from pipeline.url_store import is_url
 
     root = project_root()
     params = read_params(root)
     loaded = Recipe.load(params, recipe, root / "data/textures")
     make = SampleMaker(recipe, read_seed(params), loaded.damage)
+    if address != "local" and executor is Runner.local:
+        raise ParamsError(f"--address {address}", "is Ray's", "add --executor ray")
     specs = plan(root, params, loaded)
-    target = out or root / "data/shards" / recipe
+    url = out if out is not None and is_url(out) else None
+    if url is not None and (only is not None or layout is Layout.folders):
+        raise ParamsError(f"--out {url}", "takes whole shards alone", "name a folder instead")
     if only is not None:
-        _remake(specs, make, only, out or Path())
+        _remake(specs, make, only, Path(out or ""), loaded.section.profile)
         return
-    code = ["stages/synth.py", *(f"pipeline/corruptions/{step.family}.py" for step in loaded.steps)]
-    bank = root / "data/textures/bank.json"
-    inputs = [
-        recipe,
-        params["recipes"][recipe],
-        params["synthesis"],
-        read_seed(params),
-        params["index"],
-        sha256_file(root / "data/index.json"),
-        sha256_file(bank) if bank.is_file() else None,
-    ]
-    with workspace(root, f"synth-{recipe}", code, inputs, [target]) as work:
-        with progress(f"synth {recipe}") as show:
-            manifest = synthesize(
-                recipe, specs, make, work / "shards", workers or os.cpu_count() or 1, show
-            )
-        finish(root, work, {"shards": (target, MANIFEST)})
-    sizes = ", ".join(f"{manifest.num_samples(split)} {split}" for split in SPLITS)
-    megabytes = sum(row.num_bytes for row in manifest.shards) / 1e6
-    say(f"{recipe}: {sizes} samples in {len(manifest.shards)} shards, {megabytes:.1f} MB")
+    if layout is Layout.folders and out is None:
+        raise ParamsError("--format folders", "has no folder", "name one: --out DIR")
+    inputs = [root / "data/raw", root / "data/textures/bank.json"]
+    reads = tuple(path for path in inputs if path.exists())
+    job = _Job(root, params, loaded, make, specs, executor, address, workers, reads)
+    if url is not None:
+        rows = _to_url(job, url)
+    else:
+        rows = _to_folder(job, Path(out) if out else root / "data/shards" / recipe, layout)
+    _tell(recipe, rows, layout)
+
+
+@dataclass(frozen=True)
+class _Job:
+    """What there is to make, and who makes it."""
+
+    root: Path
+    params: dict[str, Any]
+    recipe: Recipe
+    make: SampleMaker
+    specs: list[ShardSpec]
+    runner: Runner
+    address: str
+    workers: int
+    reads: tuple[Path, ...]
+
+    @property
+    def code(self) -> list[str]:
+        return ["stages/synth.py", *family_files(self.recipe)]
+
+    @property
+    def maker(self) -> str:
+        from stages.workspace import fingerprint
+
+        return fingerprint(self.code, inputs_of(self.root, self.params, self.recipe.name))
+
+    def fill(self, store: AnyStore, writes: Path | None) -> list[ShardRow]:
+        from pipeline.executors import Processes, run_here
+        from pipeline.synthesis import synthesize
+
+        number = self.workers or os.cpu_count() or 1
+        execute: Executor = run_here
+        if self.runner is Runner.ray:
+            from pipeline.ray_executor import RayExecutor
+
+            execute = RayExecutor(self.address, self.workers, self.reads, writes)
+        elif number > 1 and len(self.specs) > 1:
+            execute = Processes(number)
+        with progress(f"synth {self.recipe.name}") as show:
+            return synthesize(self.recipe.name, self.specs, self.make, store, execute, show)
+
+
+def _to_folder(job: _Job, target: Path, layout: Layout) -> list[ShardRow]:
+    from pipeline.files import sha256_file
+    from pipeline.folders import LISTING, FolderStore
+    from pipeline.shards import MANIFEST
+    from pipeline.synthesis import Store
+    from stages.made import Made
+    from stages.workspace import finish, workspace
+
+    name = job.recipe.name
+    index = sha256_file(job.root / "data/index.json")
+    inputs = [layout, *inputs_of(job.root, job.params, name), index]
+    with workspace(job.root, f"synth-{name}", job.code, inputs, [target]) as work:
+        shards = Store(work / "shards", job.recipe.section.profile)
+        if layout is Layout.folders:
+            rows = job.fill(FolderStore(work / "shards"), work)
+            finish(job.root, work, {"shards": (target, LISTING)})
+            return rows
+        made = Made(work.parent / "made.json", job.maker)
+        made.reuse(job.specs, target, shards)
+        rows = job.fill(shards, work)
+        finish(job.root, work, {"shards": (target, MANIFEST)})
+        made.remember(job.specs, rows)
+    return rows
+
+
+def _to_url(job: _Job, url: str) -> list[ShardRow]:
+    from pipeline.url_store import UrlStore
+
+    store = UrlStore(url, job.recipe.section.profile, job.maker)
+    store.begin()
+    return job.fill(store, None)
+
+
+def _tell(recipe: str, rows: list[ShardRow], layout: Layout) -> None:
+    from pipeline.shards import SPLITS
+
+    counts = {split: 0 for split in SPLITS}
+    for row in rows:
+        counts[row.split] += row.num_samples
+    sizes = ", ".join(f"{count} {split}" for split, count in counts.items())
+    megabytes = sum(row.num_bytes for row in rows) / 1e6
+    shape = f"in {len(rows)} shards" if layout is Layout.shards else "as files"
+    say(f"{recipe}: {sizes} samples {shape}, {megabytes:.1f} MB")
 
 
 def plan(root: Path, params: dict[str, Any], recipe: Recipe) -> list[ShardSpec]:
@@ -67,7 +179,7 @@ def plan(root: Path, params: dict[str, Any], recipe: Recipe) -> list[ShardSpec]:
     from pipeline.errors import ParamsError
     from pipeline.shards import SPLITS
     from pipeline.splits import photos_of, read_index
-    from pipeline.synthesis import SynthesisSection, plan_split
+    from pipeline.tiling import SynthesisSection, plan_split
 
     photos = read_index(root / "data/index.json")
     block = section(params, "synthesis", SynthesisSection)
@@ -93,7 +205,9 @@ def plan(root: Path, params: dict[str, Any], recipe: Recipe) -> list[ShardSpec]:
     return specs
 
 
-def _remake(specs: list[ShardSpec], make: SampleMaker, key: str, target: Path) -> None:
+def _remake(
+    specs: list[ShardSpec], make: SampleMaker, key: str, target: Path, profile: str
+) -> None:
     from dataclasses import replace
 
     from pipeline.errors import ParamsError
@@ -103,7 +217,7 @@ def _remake(specs: list[ShardSpec], make: SampleMaker, key: str, target: Path) -
     for spec in specs:
         for tile in spec.tiles:
             if tile.key == key:
-                data, _ = make_shard(replace(spec, name=f"{key}.tar", tiles=(tile,)), make)
+                data, _ = make_shard(replace(spec, name=f"{key}.tar", tiles=(tile,)), make, profile)
                 write_bytes(target / f"{key}.tar", data)
                 say(f"{target / key}.tar")
                 return

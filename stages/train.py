@@ -21,6 +21,7 @@ from stages.console import (
     stop_politely,
 )
 from stages.devices import check_channels, choose_device, choose_workers
+from stages.recipes import family_files, inputs_of
 
 if TYPE_CHECKING:
     from pipeline.shards import Array
@@ -38,7 +39,7 @@ def train(
 ) -> None:
     """Train a system; keeps its best and last weights, its curves and validation pictures."""
     from pipeline import training
-    from pipeline.config import lookup
+    from pipeline.corruptions import Recipe
     from pipeline.files import sha256_file
     from pipeline.shards import MANIFEST
     from stages.workspace import finish, workspace
@@ -54,11 +55,9 @@ def train(
     manifest = shards / run.section.recipe / MANIFEST
     code = ["stages/train.py", f"pipeline/systems/{system}.py"]
     inputs = [system, params["train"][system], run.block, run.stream.seed, sha256_file(manifest)]
-    if run.stream.draw is not None:  # then training runs the recipe's own code
-        steps = lookup(params, f"recipes.{run.section.recipe}.steps")
-        code += [f"pipeline/corruptions/{step['family']}.py" for step in steps]
-        bank = root / "data/textures/bank.json"
-        inputs += [steps, sha256_file(bank) if bank.is_file() else None]
+    recipe = Recipe.load(params, run.section.recipe, root / "data/textures")
+    code += family_files(recipe)  # damage drawn on the fly, or again from stories
+    inputs += inputs_of(root, params, recipe.name)
     with workspace(root, f"train-{system}", code, inputs, [target, curves]) as work:
         run.work = work
         with progress(f"train {system}") as show, stop_politely() as stopping:
@@ -88,12 +87,14 @@ def make_run(root: Path, params: dict[str, Any], system: str, device: str, worke
 
     block = section(params, f"train.{system}", TrainSection)
     folder = root / "data/shards" / block.recipe
-    total = read_manifest(folder).num_samples("val")
+    manifest = read_manifest(folder)
+    total = manifest.num_samples("val")
     step = -(-total // block.val_samples)  # spread over the whole split: neighbours show one photo
+    recipe = Recipe.load(params, block.recipe, root / "data/textures")
     samples = list(islice(read_samples(folder, "val"), 0, None, step))
     seed = read_seed(params)
-    recipe = Recipe.load(params, block.recipe, root / "data/textures")
-    draw = recipe.for_clean_tiles().damage if block.stream.mode == "fly" else None
+    whole = manifest.profile == "story"  # its tiles went through no step yet
+    draw = (recipe if whole else recipe.for_clean_tiles()).damage
     network, config = make_system(system, params, seed)
     found = [sample.clean.shape[2] for sample in samples]
     check_channels(network, f"train.{system}", block.recipe, found)
@@ -102,7 +103,14 @@ def make_run(root: Path, params: dict[str, Any], system: str, device: str, worke
         block=config,
         system=network,
         section=block,
-        stream=Stream(folder, "train", block.stream, seed, draw),
+        stream=Stream(
+            folder,
+            "train",
+            block.stream,
+            seed,
+            draw if block.stream.mode == "fly" else None,
+            recipe.replay,
+        ),
         validation=Validation(samples),
         work=root,
         device=choose_device(device),

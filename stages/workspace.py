@@ -33,7 +33,7 @@ def workspace(
         for held in sorted({*outs, home}):
             stack.enter_context(lock(held))
         _drop_finished(root, home)
-        folder = home / _fingerprint(root, code, inputs)
+        folder = home / fingerprint(code, inputs)
         folder.mkdir(parents=True, exist_ok=True)
         yield folder
 
@@ -48,6 +48,13 @@ def finish(root: Path, folder: Path, outs: dict[str, tuple[Path, str | None]]) -
     write_json(folder / PUBLISHED, published)
 
 
+def fingerprint(code: Sequence[str], inputs: Any) -> str:
+    """A short hash of `inputs` (JSON data) and of the import closure of the `code` files."""
+    source = Path(__file__).resolve().parent.parent
+    files = {file: sha256_file(source / file) for file in import_closure(source, *code)}
+    return sha256_bytes(to_json([files, inputs]).encode())[:16]
+
+
 def dvc_hash(path: Path) -> str:
     """dvc.lock's hash of a file (md5), or of a folder: md5 over the JSON list of its files."""
     if path.is_file():
@@ -57,12 +64,6 @@ def dvc_hash(path: Path) -> str:
     rows = [{"md5": dvc_hash(f), "relpath": f.relative_to(path).as_posix()} for f in files]
     text = json.dumps(sorted(rows, key=lambda row: row["relpath"]), sort_keys=True)
     return _md5(text.encode()).hexdigest() + ".dir"
-
-
-def _fingerprint(root: Path, code: Sequence[str], inputs: Any) -> str:
-    source = Path(__file__).resolve().parent.parent
-    files = {file: sha256_file(source / file) for file in import_closure(source, *code)}
-    return sha256_bytes(to_json([files, inputs]).encode())[:16]
 
 
 def _drop_finished(root: Path, home: Path) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from stages.closure import direct_imports, import_closure
+from stages.recipes import family_files
 from tests.conftest import ROOT, load_yaml
 
 # room: (the rooms of pipeline/ that it may import). errors, config and seeds are open to all.
@@ -26,7 +27,14 @@ WALLS = {
     "corruptions": "images png files",
     "textures": "images",
     "shards": "png images files",
-    "synthesis": "shards splits images files",
+    "tiling": "splits images files",
+    "executors": "",
+    "ray_executor": "executors files",
+    "url_store": "synthesis shards tiling files",
+    "synthesis": "shards splits images files tiling executors",
+    "folders": "synthesis tiling shards png files",
+    "inspection": "corruptions shards images files pages",
+    "pages": "",
     "augmentation": "",
     "stream": "shards png augmentation",
     "losses": "",
@@ -162,9 +170,10 @@ def named_code(stage: str, key: str) -> list[str]:
     """The files that a stage loads by a name in params."""
     if stage == "fetch":
         return [f"pipeline/sources/{name}.py" for name in PARAMS["sources"]]
-    if stage == "synth":
-        steps = PARAMS["recipes"][key]["steps"]
-        return [f"pipeline/corruptions/{step['family']}.py" for step in steps]
+    if stage in ("synth", "inspect"):
+        from pipeline.corruptions import Recipe
+
+        return family_files(Recipe.load(PARAMS, key, None))
     if stage in ("train", "evaluate"):
         name = key if stage == "train" else PARAMS["evaluate"][key]["system"]
         return [f"pipeline/systems/{name}.py"]
@@ -181,9 +190,10 @@ def test_dvc_deps_are_the_import_closure(stage: str, key: str, body: dict) -> No
 
 
 def test_dvc_synth_has_a_place_for_every_read() -> None:
-    places = [dep for dep in DVC["synth"]["do"]["deps"] if "reads" in dep]
-    for key, item in PARAMS["synth"].items():
-        assert len(item["reads"]) == len(places), f"synth.{key}.reads fills {len(places)} places"
+    for stage in ("synth", "inspect"):
+        places = [dep for dep in DVC[stage]["do"]["deps"] if "reads" in dep]
+        for key, item in PARAMS["synth"].items():
+            assert len(item["reads"]) == len(places), f"synth.{key}.reads: {len(places)} places"
 
 
 def test_params_of_the_repository_are_valid() -> None:
@@ -196,7 +206,7 @@ def test_params_of_the_repository_are_valid() -> None:
 # the commands
 
 COMMANDS = ["fetch", "index", "textures", "synth", "train", "evaluate", "leaderboard", "restore",
-"preview", "show", "check"]  # fmt: skip
+"preview", "show", "check", "inspect", "lift"]  # fmt: skip
 
 
 def test_help_lists_every_command_and_is_quick() -> None:

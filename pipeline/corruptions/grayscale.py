@@ -1,28 +1,49 @@
-"""Color taken away: luma after ITU-R BT.601, one channel from here on."""
+"""Color taken away, wholly or in part: luma after ITU-R BT.601."""
 
 from collections.abc import Sequence
+from typing import Self
 
+import cv2
 import numpy as np
+from pydantic import field_validator
 
+from pipeline.config import Share, ordered
 from pipeline.corruptions import CORRUPTIONS, Array, Corruption, Drawn, no_mask
-from pipeline.images import to_gray
+from pipeline.images import to_gray, to_rgb
 
 
 @CORRUPTIONS.add
 class Grayscale(Corruption):
-    """Nothing to choose. With ``on: both`` the target is gray too; on a gray tile it changes
-    nothing."""
+    """`strength_range`: share of the color that goes; at 1 the tile has one channel from here on.
+
+    With ``on: both`` the target is gray too; on a gray tile it changes nothing.
+    """
 
     extent = "global"
+    version = 2
+    strength_range: tuple[Share, Share]
+
+    _ordered = field_validator("strength_range")(ordered)
+
+    @classmethod
+    def at(cls, severity: float) -> Self:
+        """The share itself."""
+        return cls(strength_range=(severity, severity))
 
     def draw(self, shape: Sequence[int], rng: np.random.Generator) -> Drawn:
-        """Nothing is random."""
-        return {}
+        """A share."""
+        return {"strength": round(float(rng.uniform(*self.strength_range)), 3)}
 
     def apply(self, tile: Array, drawn: Drawn) -> tuple[Array, Array]:
-        """uint8 H×W×1."""
-        return to_gray(tile), no_mask(tile)
+        """uint8 H×W×1 when nothing of the color stays, else as many channels as before."""
+        if tile.shape[2] == 1:
+            return tile.copy(), no_mask(tile)
+        gray = to_gray(tile)
+        if drawn["strength"] == 1:
+            return gray, no_mask(tile)
+        share = round(drawn["strength"] * 256) / 256  # exact in 8 bits, so that every CPU agrees
+        return cv2.addWeighted(tile, 1 - share, to_rgb(gray), share, 0), no_mask(tile)
 
     def severity(self, drawn: Drawn) -> float:
-        """Always whole."""
-        return 1.0
+        """The share."""
+        return float(drawn["strength"])

@@ -1,7 +1,8 @@
 """Squares and circles painted over the photo, each with its own fill and opacity."""
 
+import math
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import cv2
 import numpy as np
@@ -13,6 +14,7 @@ from pipeline.seeds import field, seed_of
 
 Fill = Literal["color", "black", "white", "noise"]
 TRIES = 40
+WORST = 0.35  # of the tile
 
 
 @CORRUPTIONS.add
@@ -24,6 +26,7 @@ class Shapes(Corruption):
     """
 
     extent = "local"
+    version = 2
     num_range: tuple[Count, Count]
     size_range: tuple[Size, Size]
     covered_range: tuple[Share, Share]
@@ -31,6 +34,19 @@ class Shapes(Corruption):
     fills: tuple[Fill, ...] = Field(min_length=1)
 
     _ordered = field_validator("num_range", "size_range", "covered_range", "opacity_range")(ordered)
+
+    @classmethod
+    def at(cls, severity: float) -> Self:
+        """As many as cover the share, of all fills, nearly opaque."""
+        covered = WORST * severity
+        num = -math.log(1 - covered) / 0.01  # the mean shape covers 1 % of a square photo
+        return cls(
+            num_range=(int(0.8 * num), math.ceil(1.8 * num)),
+            size_range=(0.04, 0.11),
+            covered_range=(max(0.0, covered - 0.02), covered + 0.02 if covered else 0.0),
+            opacity_range=(0.6, 1.0),
+            fills=("color", "black", "white", "noise"),
+        )
 
     def draw(self, shape: Sequence[int], rng: np.random.Generator) -> Drawn:
         """Shapes in tile coordinates, drawn anew until the covered area lies in `covered_range`;
@@ -57,46 +73,52 @@ class Shapes(Corruption):
         out = tile.copy()
         mask = np.zeros(tile.shape[:2], np.uint8)
         for shape in drawn["shapes"]:
-            region = np.zeros_like(mask)
-            _paint(region, shape)
-            box = _bounds(shape, region.shape)
-            inside = region[box] > 0
+            box = _bounds(shape, mask.shape)
+            if out[box].size == 0:
+                continue
+            region = np.zeros_like(mask[box])
+            _paint(region, shape, (box[0].start, box[1].start))
             fill = _fill(shape, tile.shape, box)
-            mixed = cv2.addWeighted(
-                out[box], 1 - shape["opacity"], fill, shape["opacity"], 0
-            ).reshape(fill.shape)
-            out[box][inside] = mixed[inside]
-            mask |= region
+            mixed = cv2.addWeighted(out[box], 1 - shape["opacity"], fill, shape["opacity"], 0)
+            out[box] = cv2.copyTo(mixed, region, out[box]).reshape(fill.shape)
+            mask[box] |= region
         return out, mask
 
     def severity(self, drawn: Drawn) -> float:
         """The covered share of the tile, against the largest that a recipe may ask for (35 %)."""
-        return min(1.0, float(drawn["covered"]) / 0.35)
+        return min(1.0, float(drawn["covered"]) / WORST)
 
     def _draw_photo(self, window: Window, rng: np.random.Generator) -> list[dict[str, Any]]:
-        """Shapes over a photo of ``photo_side²`` (at least the tile), kept where they touch the
-        tile."""
-        side = max(window.photo_side, window.height, window.width)
-        top = int(rng.integers(0, side - window.height + 1))
-        left = int(rng.integers(0, side - window.width + 1))
-        low, high = np.log(self.size_range[0]), np.log(self.size_range[1])
+        """Shapes all over the photo, kept where they touch the tile."""
+        place = window.place(rng)
+        count = int(rng.integers(self.num_range[0], self.num_range[1] + 1))
+        kinds, fills = rng.integers(2, size=count), rng.integers(len(self.fills), size=count)
+        sizes = [self._size(float(part)) for part in rng.random(count)]
+        rows = rng.integers(0, place.height, count) - place.top
+        columns = rng.integers(0, place.width, count) - place.left
+        colors = rng.integers(0, 256, (count, 3))
+        opacities, seed = rng.uniform(*self.opacity_range, count), seed_of(rng)
         shapes = []
-        for _ in range(int(rng.integers(self.num_range[0], self.num_range[1] + 1))):
-            size = max(1, round(float(np.exp(rng.uniform(low, high))) * window.photo_side))
+        for number in range(count):
             shape = {
-                "kind": ("square", "circle")[int(rng.integers(2))],
-                "y": int(rng.integers(0, side)) - top,
-                "x": int(rng.integers(0, side)) - left,
-                "size": size,
-                "fill": self.fills[int(rng.integers(len(self.fills)))],
-                "color": [int(value) for value in rng.integers(0, 256, 3)],
-                "opacity": round(float(rng.uniform(*self.opacity_range)), 3),
-                "seed": seed_of(rng),
+                "kind": ("square", "circle")[int(kinds[number])],
+                "y": int(rows[number]),
+                "x": int(columns[number]),
+                "size": max(1, round(sizes[number] * window.photo_side)),
+                "fill": self.fills[int(fills[number])],
+                "color": colors[number].tolist(),
+                "opacity": round(float(opacities[number]), 3),
+                "seed": (seed + number) % 2**63,
             }
             (y0, y1), (x0, x1) = _reach(shape)
             if y1 > 0 and x1 > 0 and y0 < window.height and x0 < window.width:
                 shapes.append(shape)
         return shapes
+
+    def _size(self, part: float) -> float:
+        """Small ones and large ones are equally frequent on a scale of ratios."""
+        low, high = self.size_range
+        return float(low * (high / low) ** part)
 
 
 def _reach(shape: dict[str, Any]) -> tuple[tuple[int, int], tuple[int, int]]:
@@ -115,11 +137,13 @@ def _bounds(shape: dict[str, Any], extent: tuple[int, ...]) -> tuple[slice, slic
     )
 
 
-def _paint(mask: Array, shape: dict[str, Any]) -> None:
+def _paint(mask: Array, shape: dict[str, Any], corner: tuple[int, int] = (0, 0)) -> None:
+    """On a part of the tile whose top left corner lies at `corner`."""
+    moved = shape | {"y": shape["y"] - corner[0], "x": shape["x"] - corner[1]}
     if shape["kind"] == "circle":
-        cv2.circle(mask, (shape["x"], shape["y"]), shape["size"], 255, cv2.FILLED)
+        cv2.circle(mask, (moved["x"], moved["y"]), shape["size"], 255, cv2.FILLED)
     else:
-        mask[_bounds(shape, mask.shape)] = 255
+        mask[_bounds(moved, mask.shape)] = 255
 
 
 def _paint_mask(extent: tuple[int, int], shapes: list[dict[str, Any]]) -> Array:

@@ -7,7 +7,7 @@ import functools
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
 import cv2
 import numpy as np
@@ -22,6 +22,7 @@ from pipeline.images import resize
 
 Mode = Literal["screen", "add", "multiply"]
 VISIBLE = 4  # gray levels: a smaller change does not count as damage
+TURNS = (cv2.ROTATE_90_COUNTERCLOCKWISE, cv2.ROTATE_180, cv2.ROTATE_90_CLOCKWISE)
 BANK_LIST = "bank.json"  # written last by the textures stage
 
 
@@ -33,6 +34,7 @@ class Texture(Corruption):
     """
 
     extent = "local"
+    version = 2
     num_range: tuple[Count, Count]
     scale_range: tuple[Size, Size]
     opacity_range: tuple[Share, Share]
@@ -40,6 +42,16 @@ class Texture(Corruption):
 
     _ordered = field_validator("num_range", "scale_range", "opacity_range")(ordered)
     _bank: Path | None = PrivateAttr(None)
+
+    @classmethod
+    def at(cls, severity: float) -> Self:
+        """One or two overlays in any mode, at one opacity."""
+        return cls(
+            num_range=(1, 2),
+            scale_range=(0.8, 1.6),
+            opacity_range=(severity, severity),
+            modes=("screen", "add", "multiply"),
+        )
 
     def bind(self, textures: Path | None) -> Texture:
         """With the overlay bank in folder `textures`."""
@@ -55,12 +67,17 @@ class Texture(Corruption):
         return {"overlays": [self._draw_one(window, names, rng) for _ in range(count)]}
 
     def apply(self, tile: Array, drawn: Drawn) -> tuple[Array, Array]:
-        """Blend; the mask tells where a pixel changed by more than 4 gray levels."""
+        """Blend; fainter changes than 4 gray levels are left out, so that the mask tells all."""
         out = tile
         for overlay in drawn["overlays"]:
             out = _blend(out, self._cut(overlay, tile.shape), overlay)
-        changed = cv2.absdiff(out, tile).reshape(tile.shape).max(axis=2)
-        return out, np.where(changed > VISIBLE, np.uint8(255), np.uint8(0))
+        if out is tile:
+            return tile.copy(), np.zeros(tile.shape[:2], np.uint8)
+        changed = cv2.absdiff(out, tile)
+        if tile.shape[2] > 1:
+            changed = functools.reduce(cv2.max, cv2.split(changed))
+        mask = cv2.threshold(changed, VISIBLE, 255, cv2.THRESH_BINARY)[1]
+        return cv2.copyTo(out, mask, tile.copy()).reshape(tile.shape), mask
 
     def severity(self, drawn: Drawn) -> float:
         """The strongest opacity."""
@@ -90,8 +107,9 @@ class Texture(Corruption):
         top = int(overlay["place"][0] * (bank.shape[0] - rows + 1))
         left = int(overlay["place"][1] * (bank.shape[1] - columns + 1))
         cut = resize(bank[top : top + rows, left : left + columns], height, width)
-        cut = np.rot90(cut, overlay["turn"])
-        return np.ascontiguousarray(cut[:, ::-1] if overlay["flip"] else cut)
+        if overlay["turn"]:
+            cut = cv2.rotate(cut, TURNS[overlay["turn"] - 1])
+        return cv2.flip(cut, 1) if overlay["flip"] else cut
 
     def _folder(self) -> Path:
         if self._bank is None:
@@ -100,16 +118,19 @@ class Texture(Corruption):
 
 
 def _blend(tile: Array, amplitude: Array, overlay: Drawn) -> Array:
-    """Screen ``x + a - xa``, add ``x + a`` or multiply ``x(1 - a)``, in 8 bits with saturation."""
-    strength = np.arange(256, dtype=np.float32) * np.float32(overlay["opacity"])
-    faded = cv2.LUT(amplitude, np.rint(strength).astype(np.uint8))
-    marks = np.repeat(faded[:, :, None], tile.shape[2], axis=2)
+    """Screen ``x + a(1 - x)``, add ``x + a`` or multiply ``x - ax``, in 8 bits with saturation."""
+    several = tile.shape[2] > 1
+    marks = (cv2.merge([amplitude] * tile.shape[2]) if several else amplitude).reshape(tile.shape)
     if overlay["mode"] == "add":
-        return cv2.add(tile, marks).reshape(tile.shape)
-    common = cv2.multiply(tile, marks, scale=1 / 255)
+        faded = cv2.convertScaleAbs(marks, alpha=overlay["opacity"])
+        return cv2.add(tile, faded, dst=faded).reshape(tile.shape)
+    scale = overlay["opacity"] / 255
     if overlay["mode"] == "multiply":
-        return cv2.subtract(tile, common).reshape(tile.shape)
-    return cv2.add(tile, cv2.subtract(marks, common)).reshape(tile.shape)
+        lost = cv2.multiply(tile, marks, scale=scale)
+        return cv2.subtract(tile, lost, dst=lost).reshape(tile.shape)
+    gained = cv2.bitwise_not(tile)
+    cv2.multiply(gained, marks, dst=gained, scale=scale)
+    return cv2.add(tile, gained, dst=gained).reshape(tile.shape)
 
 
 @functools.lru_cache(maxsize=8)

@@ -13,11 +13,16 @@ from pipeline import seeds
 from pipeline.config import Section
 from pipeline.textures.broad import draw_blotches, draw_stains
 from pipeline.textures.fields import Gray, scaled, screen
-from pipeline.textures.fine import draw_dust, draw_hair, draw_scratches
+from pipeline.textures.film import blank_frame, exposed, scanned
+from pipeline.textures.fine import draw_dust, draw_hair
 from pipeline.textures.folds import draw_folds
-from pipeline.textures.scans import overlay_from_scan
+from pipeline.textures.scans import misfit, overlay_from_scan, overlay_with_alpha
+from pipeline.textures.scratches import draw_scratches
 
-__all__ = ["KINDS", "TexturesSection", "draw_bank", "draw_overlay", "overlay_from_scan"]
+__all__ = [
+    "KINDS", "TexturesSection", "draw_bank", "draw_overlay", "misfit", "overlay_from_scan",
+    "overlay_with_alpha",
+]  # fmt: skip
 
 _DRAW: dict[str, Callable[[int, np.random.Generator], Gray]] = {
     "dust": draw_dust,
@@ -27,6 +32,7 @@ _DRAW: dict[str, Callable[[int, np.random.Generator], Gray]] = {
     "stains": draw_stains,
     "blotches": draw_blotches,
 }
+_FINE = ("dust", "hair", "scratches", "scratches")
 KINDS: tuple[str, ...] = (*_DRAW, "mixed")
 
 
@@ -44,11 +50,20 @@ def draw_overlay(kind: str, size: int, generator: np.random.Generator) -> Gray:
     Operations: numpy's generator, integer and exact float arithmetic, cv2's fixed-point drawing,
     box blur, area resize and bit-exact linear resize.
     """
-    if kind == "mixed":
-        return _draw_mixed(size, generator)
-    if kind not in _DRAW:
+    if kind not in KINDS:
         raise ValueError(f"kind {kind!r} is none of {', '.join(KINDS)}")
-    return _DRAW[kind](size, generator)
+    names = _two_kinds(generator) if kind == "mixed" else [kind]
+    marks = np.zeros((size, size), np.uint8)
+    for name in names:
+        layer = _DRAW[name](size, generator)
+        layer = exposed(layer, generator) if name in _FINE else layer
+        strength = int(generator.integers(140 if kind == "mixed" else 190, 256))
+        marks = screen(marks, scaled(layer, strength))
+    if not set(names) & set(_FINE):  # nothing is creased or soaked and yet free of dust
+        layer = _DRAW[_FINE[int(generator.integers(len(_FINE)))]](size, generator)
+        strength = int(generator.integers(70, 220))
+        marks = screen(marks, scaled(exposed(layer, generator), strength))
+    return scanned(marks, blank_frame(size, generator), generator)
 
 
 def draw_bank(section: TexturesSection, seed: int) -> Iterator[tuple[str, Gray]]:
@@ -63,12 +78,7 @@ def draw_bank(section: TexturesSection, seed: int) -> Iterator[tuple[str, Gray]]
         yield f"{kind}-{number:03d}", draw_overlay(kind, section.size, generator)
 
 
-def _draw_mixed(size: int, generator: np.random.Generator) -> Gray:
-    """Two kinds on one surface, one stronger than the other, as most real scans show them."""
+def _two_kinds(generator: np.random.Generator) -> list[str]:
+    """Most real scans show more than one kind."""
     chosen = generator.permutation(len(_DRAW))[:2]
-    names = tuple(_DRAW)
-    overlay = np.zeros((size, size), np.uint8)
-    for index in sorted(chosen.tolist()):
-        strength = int(generator.integers(140, 256))
-        overlay = screen(overlay, scaled(_DRAW[names[index]](size, generator), strength))
-    return overlay
+    return [tuple(_DRAW)[index] for index in sorted(chosen.tolist())]

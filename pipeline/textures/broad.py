@@ -17,13 +17,13 @@ from pipeline.textures.fields import (
     soften,
     tooth,
 )
-from pipeline.textures.fine import veil, worn
+from pipeline.textures.film import worn
 from pipeline.textures.strokes import draw_points, draw_specks, heavy, pixel_unit, spots
 
 
 def draw_stains(size: int, generator: np.random.Generator) -> Gray:
     """Dried water with dark tide lines, splashes, and foxing: rusty spots in clusters."""
-    stains = veil(size, generator)
+    stains = np.zeros((size, size), np.uint8)
     for _ in range(int(generator.integers(1, 5))):
         reach = min(0.95, 0.25 * heavy(1, generator, 7)[0])
         window = _tide(max(16, int(2 * reach * size)), generator)
@@ -45,7 +45,7 @@ def draw_blotches(size: int, generator: np.random.Generator) -> Gray:
         blotches = screen(blotches, _bare(size, generator))
     if generator.random() < 0.25:
         blotches = screen(blotches, _wiped(size, generator))
-    return screen(blotches, veil(size, generator))
+    return blotches
 
 
 def _tide(side: int, generator: np.random.Generator) -> Gray:
@@ -55,7 +55,8 @@ def _tide(side: int, generator: np.random.Generator) -> Gray:
     body = scaled(ramp(level, 0, 26000), int(generator.integers(4, 34)))
     stain = multiply(body, patches(cloud(side, 5, 7, generator), 0.95, 0.1))
     low = 0
-    for _ in range(int(generator.integers(1, 4))):
+    lines = 1 + int(generator.random() < 0.4) + int(generator.random() < 0.15)
+    for _ in range(lines):  # as often as it dried anew: mostly once
         width = int(generator.integers(500, 2600))
         edge = _edge(level, low, width, int(generator.integers(4, 9)))
         strength = int(generator.integers(60, 235)) * (2 if low == 0 else 1) // 2

@@ -11,12 +11,12 @@ from pipeline.textures.fields import (
     patches,
     ramp,
     rank,
+    scaled,
     screen,
     shrink,
     soften,
     tooth,
 )
-from pipeline.textures.fine import veil
 from pipeline.textures.strokes import (
     SHIFT,
     Paths,
@@ -35,20 +35,23 @@ def draw_folds(size: int, generator: np.random.Generator) -> Gray:
     """Creases across the map, cracks that branch off them, flakes gone beside them, soft flanks."""
     creases = _creases(generator)
     core = np.zeros((2 * size, 2 * size), np.uint8)
-    _draw_ridges(core, creases, 1.6, generator)
+    _draw_ridges(core, creases, generator.uniform(0.6, 1.6), generator)
     _draw_ridges(
-        core, _branches(creases, int(generator.integers(6, 50)), generator), 1.0, generator
+        core, _branches(creases, int(generator.integers(6, 50)), generator), 0.6, generator
     )
     if generator.random() < 0.6:
-        _draw_ridges(core, _crackle(generator), 1.0, generator)
+        _draw_ridges(core, _crackle(generator), generator.uniform(0.5, 1.0), generator)
     lines = shrink(core, size)
-    near = np.zeros((size, size), np.uint8)
-    _draw_ridges(near, creases, 4.0, generator)
-    flaked = multiply(_flakes(size, near, generator), tooth(size, 150, generator))
+    flaked = np.zeros((size, size), np.uint8)
+    if generator.random() < 0.65:
+        near = np.zeros((size, size), np.uint8)
+        _draw_ridges(near, creases, 4.0, generator)
+        flaked = multiply(_flakes(size, near, generator), tooth(size, 150, generator))
+        flaked = scaled(flaked, int(generator.integers(70, 256)))
     eaten = multiply(tooth(size, 60, generator), patches(cloud(size, 60, 3, generator), 0.85, 0.5))
     folds = screen(multiply(lines, eaten), flaked)
     folds = screen(folds, _flanks(size, creases, generator))
-    return screen(folds, veil(size, generator))
+    return folds
 
 
 def _creases(generator: np.random.Generator) -> Paths:
@@ -102,11 +105,14 @@ def _flakes(size: int, core: Gray, generator: np.random.Generator) -> Gray:
     """Emulsion gone: islands of a rough cloud, dense at the crease and none away from it."""
     side = max(8, size // 4)
     small = cv2.resize(core, (side, side), interpolation=cv2.INTER_AREA).astype(np.uint8)
-    window = max(1, int(generator.uniform(0.004, 0.016) * side))
+    window = max(1, int(generator.uniform(0.003, 0.014) * side))
     near = np.minimum(soften(small, 2 * window).astype(np.int32) * 5, FULL).astype(np.uint8)
     near = cv2.resize(near, (size, size), interpolation=cv2.INTER_LINEAR_EXACT).astype(np.uint8)
-    ground = cloud(size, 9, 6, generator) + 2 * cloud(size, 70, 4, generator)
-    bare = rank(ground, generator.uniform(0.03, 0.33))
+    ground = cloud(size, 9, 6, generator) + 2 * cloud(
+        size, int(generator.integers(60, 160)), 4, generator
+    )
+    chance = generator.random()
+    bare = rank(ground, 0.01 + 0.3 * chance * chance)
     never = rank(ground, 0.001)
     score = ground + ((near.astype(np.int32) - FULL) * np.int32((never - bare) // FULL))
     return multiply(

@@ -41,7 +41,7 @@ def spots(count: int, generator: np.random.Generator, clustering: int) -> Paths:
     ground = cloud(64, 3, 4, generator)
     middle, high = rank(ground, 0.5), rank(ground, 0.16)
     density = np.clip((ground - middle) / (4.0 * (high - middle)) + 0.4, 0.02, 1.0)
-    weight = density.copy()
+    weight = density + 0.3
     for _ in range(clustering):
         weight *= density
     cumulative = np.cumsum(weight.ravel())
@@ -108,9 +108,11 @@ def draw_strokes(canvas: Gray, paths: Paths, strengths: Floats, widths: NDArray[
         cv2.line(canvas, start, end, gray, width, cv2.LINE_AA, SHIFT)
 
 
-def draw_points(canvas: Gray, places: Paths, strengths: Floats) -> None:
-    """Set grains of `pixel_unit` each to its strength, if that is more than what is there."""
-    side, unit = canvas.shape[0], pixel_unit(canvas.shape[0])
+def draw_points(canvas: Gray, places: Paths, strengths: Floats, grain: float = 1.0) -> None:
+    """Set grains of `grain` times `pixel_unit` each to its strength, if that is more than what is
+    there."""
+    side = canvas.shape[0]
+    unit = grain * pixel_unit(side)
     count = visible(len(places), side)
     levels = np.clip(strengths[:count], 0, FULL).astype(np.uint8)
     x, y = places.real[:count] * side, places.imag[:count] * side
@@ -121,6 +123,11 @@ def draw_points(canvas: Gray, places: Paths, strengths: Floats) -> None:
         inside = (columns < np.floor(x + unit)) & (rows < np.floor(y + unit))
         inside &= (columns < side) & (rows < side)
         np.maximum.at(canvas, (rows[inside], columns[inside]), levels[inside])
+
+
+def pixel_widths(canvas: Gray, widths: Floats) -> NDArray[np.int64]:
+    """Widths in units of `pixel_unit` as whole pixels of the canvas, at least one."""
+    return np.maximum(1, np.rint(widths * pixel_unit(canvas.shape[0]))).astype(np.int64)
 
 
 def pixel_unit(side: int) -> float:

@@ -6,13 +6,21 @@ import subprocess
 import sys
 from typing import get_args
 
+import albumentations
 import numpy as np
 import pytest
 
-from pipeline.augmentation import EXACT, Augmenter, AugmentStep
+from pipeline.augmentation import EXACT, Augmenter, AugmentStep, as_albumentations
+from pipeline.corruptions import CORRUPTIONS, Recipe, RecipeSection, Step, Tiles
 from pipeline.errors import ParamsError
 from pipeline.seeds import rng
 from tests.conftest import ROOT
+
+TILES = Tiles(side=32, per_photo=1, variants=1)
+SECTION = RecipeSection(
+    sources=("sample",), photo_side_range=(100, 100), undamaged_share=0.0, profile="png",
+    train=TILES, val=TILES, test=TILES, steps=(),
+)  # fmt: skip
 
 NAMES = get_args(AugmentStep.model_fields["name"].annotation)
 MOVES = (*EXACT, "shift", "rotate", "zoom")
@@ -212,3 +220,38 @@ def test_two_processes_make_the_same_pixels():
         for hash_seed in ("1", "2")
     ]  # fmt: skip
     assert made == [digest(), digest()]
+
+
+@pytest.mark.parametrize("family", ["scratches", "fading", "shapes"])
+def test_a_recipe_is_an_albumentations_transform(family):
+    recipe = Recipe(family, SECTION, (Step(family, "input", 1.0, CORRUPTIONS[family].at(0.7)),))
+    picture, mask = noise(), np.zeros((SIDE, SIDE), np.uint8)
+    mask[3, 4] = 7
+
+    def run(seed):
+        compose = albumentations.Compose([as_albumentations(recipe)], seed=seed)
+        return [compose(image=picture, mask=mask) for _ in range(3)]
+
+    first, again, other = run(1), run(1), run(2)
+    for one, two in zip(first, again, strict=True):
+        np.testing.assert_array_equal(one["image"], two["image"])
+        np.testing.assert_array_equal(one["mask"], two["mask"])
+    assert not np.array_equal(first[0]["image"], other[0]["image"])
+    assert not np.array_equal(first[0]["image"], first[1]["image"])
+    for one in first:
+        drawn = one["mask"] == 255
+        changed = (one["image"] != picture).any(axis=2)
+        assert changed.any()
+        if family != "fading":
+            assert not (changed & ~drawn).any(), "the mask holds all local damage"
+        assert one["mask"][3, 4] in (7, 255)
+
+
+def test_a_transform_draws_what_the_recipe_draws():
+    recipe = Recipe("r", SECTION, (Step("shapes", "input", 1.0, CORRUPTIONS["shapes"].at(0.7)),))
+    replay = albumentations.ReplayCompose([as_albumentations(recipe)])
+    out = replay(image=noise(), mask=np.zeros((SIDE, SIDE), np.uint8))
+    story = out["replay"]["transforms"][0]["params"]["story"]
+    made = recipe.replay(noise(), story)
+    np.testing.assert_array_equal(made.corrupted, out["image"])
+    np.testing.assert_array_equal(made.mask, out["mask"])

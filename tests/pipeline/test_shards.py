@@ -335,11 +335,11 @@ def test_a_shard_cannot_be_relabelled_for_another_split(folder):
     assert_refused(folder, SHARD, "train")
 
 
-@pytest.mark.parametrize("format", [0, 2, "1", None])
+@pytest.mark.parametrize("format", [0, 1, 3, "2", None])
 def test_another_format_number_is_told_with_ours(folder, format):
     edit_manifest(folder, lambda data: data.update(format=format))
     assert_refused(folder, MANIFEST)
-    with pytest.raises(ShardError, match=f"format {format}, this is 1"):
+    with pytest.raises(ShardError, match=f"format {format}, this is 2"):
         read_manifest(folder)
 
 

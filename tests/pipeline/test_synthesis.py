@@ -13,21 +13,14 @@ import psutil
 import pytest
 
 from pipeline.corruptions import Recipe, Tiles
+from pipeline.executors import run_here
 from pipeline.files import sha256_bytes
 from pipeline.images import encode_png
 from pipeline.seeds import rng
 from pipeline.shards import read_manifest, read_samples, unpack
 from pipeline.splits import Photo, pixel_id, read_index
-from pipeline.synthesis import (
-    SampleMaker,
-    SynthesisSection,
-    TileSpec,
-    cut_tile,
-    make_shard,
-    plan_split,
-    plan_tiles,
-    synthesize,
-)
+from pipeline.synthesis import SampleMaker, Store, make_shard, synthesize
+from pipeline.tiling import SynthesisSection, TileSpec, cut_tile, plan_split, plan_tiles
 from tests.conftest import ROOT, run_stage, small_params, tree, write_params
 from tests.pipeline.test_shards import webdataset_members
 
@@ -145,6 +138,12 @@ def samples_of(specs, make):
 
 
 # the same bytes
+
+
+def fill(specs, make, folder, seen: list | None = None) -> None:
+    """Make the shards of some specs here, noting the progress told."""
+    note = (lambda done, total: None) if seen is None else lambda *told: seen.append(told)
+    synthesize("aged", specs, make, Store(folder, "png"), run_here, note)
 
 
 @pytest.mark.slow
@@ -287,11 +286,18 @@ def test_unfinished_or_spoiled_work_is_made_again(home, recipe, tmp_path, spoil)
     make = SampleMaker("aged", 7, recipe.damage)
     specs = plan(home, train_photos(home)[:2], cut())
     work = tmp_path / "shards"
-    synthesize("aged", specs, make, work, 1, lambda done, total: None)
+    fill(specs, make, work)
     whole = tree(tmp_path)
     spoil(work / specs[1].name, tmp_path / "receipts" / f"{specs[1].name}.json")
     seen = []
-    synthesize("aged", specs, make, work, 1, lambda done, total: seen.append((done, total)))
+    synthesize(
+        "aged",
+        specs,
+        make,
+        Store(work, "png"),
+        run_here,
+        lambda done, total: seen.append((done, total)),
+    )
     assert tree(tmp_path) == whole
     assert seen == [(10, 12), (12, 12)]
 
@@ -302,7 +308,9 @@ def test_what_a_killed_run_had_half_written_is_swept_away(home, recipe, tmp_path
     (tmp_path / "shards").mkdir()
     for name in (".tmp-half.tar", ".tmp-x.json", "train-00099.tar"):
         (tmp_path / "shards" / name).write_bytes(b"half")
-    synthesize("aged", specs, make, tmp_path / "shards", 1, lambda done, total: None)
+    synthesize(
+        "aged", specs, make, Store(tmp_path / "shards", "png"), run_here, lambda done, total: None
+    )
     wanted = {spec.name for spec in specs} | {"manifest.json"}
     assert {path.name for path in (tmp_path / "shards").iterdir()} == wanted
 
@@ -312,7 +320,12 @@ def test_progress_goes_up_to_the_total(home, recipe, tmp_path):
     specs = plan(home, train_photos(home)[:2], cut())
     make = SampleMaker("aged", 7, recipe.damage)
     synthesize(
-        "aged", specs, make, tmp_path / "w", 1, lambda done, total: seen.append((done, total))
+        "aged",
+        specs,
+        make,
+        Store(tmp_path / "w", "png"),
+        run_here,
+        lambda done, total: seen.append((done, total)),
     )
     assert seen == [(done, 12) for done in range(0, 13, 2)]
 

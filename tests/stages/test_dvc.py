@@ -16,8 +16,9 @@ from tests.conftest import ROOT, load_yaml, run_stage, small_params, write_param
 
 pytestmark = pytest.mark.slow
 EVERYTHING = {
-    "fetch", "index", "textures", "synth@shapes", "synth@aged", "train@dual_decoder",
-    "train@aged_unet", "evaluate@dual_decoder-shapes", "evaluate@aged_unet-aged", "leaderboard",
+    "fetch", "index", "textures", "synth@shapes", "synth@aged", "inspect@shapes", "inspect@aged",
+    "train@dual_decoder", "train@aged_unet", "evaluate@dual_decoder-shapes",
+    "evaluate@aged_unet-aged", "leaderboard",
 }  # fmt: skip
 
 
@@ -163,8 +164,9 @@ def test_one_learning_rate_reruns_one_training_and_what_follows(clone: Clone) ->
 
 EDITS = {
     "pipeline/systems/aged_unet.py": {"train@aged_unet", "evaluate@aged_unet-aged"},
-    "pipeline/corruptions/shapes.py": {"synth@shapes"},
-    "pipeline/corruptions/grain.py": {"synth@aged"},
+    "pipeline/corruptions/shapes.py": {"synth@shapes", "inspect@shapes"},
+    "pipeline/corruptions/grain.py": {"synth@aged", "inspect@aged"},
+    "pipeline/inspection/page.py": {"inspect@shapes", "inspect@aged"},
     "pipeline/plots.py": {"evaluate@aged_unet-aged", "evaluate@dual_decoder-shapes"},
     "pipeline/restore.py": set(),
     "pipeline/sources/folder.py": {"fetch", "index", "textures"},
@@ -185,13 +187,13 @@ def test_an_edited_file_makes_exactly_its_stages_stale(clone: Clone, file: str) 
 
 PARAMS = {
     "seed": EVERYTHING - {"fetch", "leaderboard"} - {
-        "evaluate@dual_decoder-shapes", "evaluate@aged_unet-aged",
+        "evaluate@dual_decoder-shapes", "evaluate@aged_unet-aged", "inspect@shapes", "inspect@aged",
     },
     "sources.folder.path": {"fetch"},
     "index.val_share": {"index", "synth@shapes", "synth@aged"},
     "textures.size": {"textures"},
     "synthesis.samples_per_shard": {"synth@shapes", "synth@aged"},
-    "recipes.aged.photo_side_range": {"synth@aged", "train@aged_unet"},
+    "recipes.aged.photo_side_range": {"synth@aged", "inspect@aged", "train@aged_unet"},
     "systems.dual_decoder.num_blocks": {"train@dual_decoder"},
     "train.aged_unet.steps": {"train@aged_unet"},
     "evaluate.aged_unet-aged.baselines": {"evaluate@aged_unet-aged", "leaderboard"},

@@ -1,0 +1,1 @@
+"""Measurements beside a peer: `python -m benchmarks NAME`. None of them is a test."""

@@ -1,0 +1,65 @@
+"""A project to measure in: the embedded photos, an overlay bank, recipes of params.yaml."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+from pipeline import png
+from pipeline.config import load_params
+from pipeline.corruptions import Recipe, Tiles
+from pipeline.corruptions.texture import BANK_LIST
+from pipeline.files import sha256_bytes, write_bytes, write_json
+from pipeline.sources import make_source
+from pipeline.splits import Candidate, IndexSection, Photo, build_index
+from pipeline.synthesis import SampleMaker
+from pipeline.textures import TexturesSection, draw_bank
+from pipeline.tiling import ShardSpec, SynthesisSection, plan_split
+
+ROOT = Path(__file__).resolve().parent.parent
+MEGAPIXELS = 80.0  # a photo at most
+SEED = 7
+
+
+class Project(NamedTuple):
+    """Photos in `raw`, overlays in `textures`, and params.yaml of the repository."""
+
+    raw: Path
+    textures: Path
+    photos: list[Photo]
+    params: dict
+
+    def recipe(self, name: str) -> Recipe:
+        """A recipe with the overlays at hand."""
+        return Recipe.load(self.params, name, self.textures)
+
+    def maker(self, name: str) -> SampleMaker:
+        """What draws a recipe's samples."""
+        return SampleMaker(name, SEED, self.recipe(name).damage)
+
+    def specs(self, side: int, per_photo: int, samples_per_shard: int) -> list[ShardSpec]:
+        """Shards of tiles of all photos."""
+        cut = Tiles(side=side, per_photo=per_photo, variants=1)
+        section = SynthesisSection(
+            photos_per_group=len(self.photos), samples_per_shard=samples_per_shard
+        )
+        return plan_split("train", self.photos, cut, section, SEED, self.raw, MEGAPIXELS)
+
+
+def make_project(folder: Path, num_overlays: int = 14, size: int = 512) -> Project:
+    """Bring the photos of the train split into `folder`, and draw the overlays."""
+    raw, textures = folder / "raw", folder / "textures"
+    listed = make_source("sample", {}).fetch(ROOT, raw / "sample", lambda done, total: None)
+    found = [
+        Candidate("sample", one.name, f"sample/{one.file}", one.split, one.group, one.sha256)
+        for one in listed
+        if one.split == "train"
+    ]
+    section = IndexSection(val_share=0.1, test_share=0.1, max_megapixels=MEGAPIXELS)
+    index = build_index(raw, found, section, SEED, lambda done, total: None)
+    bank = {}
+    for name, overlay in draw_bank(TexturesSection(num_overlays=num_overlays, size=size), SEED):
+        data = png.encode(overlay[:, :, None])
+        write_bytes(textures / f"{name}.png", data)
+        bank[name] = sha256_bytes(data)
+    write_json(textures / BANK_LIST, {"overlays": bank})
+    photos = [Photo.model_validate(one) for one in index["photos"]]
+    return Project(raw, textures, photos, load_params(ROOT / "params.yaml"))

@@ -1,0 +1,96 @@
+"""Detail is lost by the factor, squares lie on the photo's grid, and each method looks its way."""
+
+import cv2
+import numpy as np
+import pytest
+
+from pipeline import seeds
+from pipeline.corruptions.downscale import Downscale
+from tests.pipeline.corruptions.conftest import Array, apply, photo_tile, real_photos
+
+METHODS = ("area", "linear", "nearest")
+
+
+def downscaled(
+    tile: Array, factor: float, down: str = "area", up: str = "linear", phase: tuple = (0, 0)
+) -> Array:
+    drawn = {"factor": factor, "down": down, "up": up, "phase": list(phase)}
+    return apply(Downscale.at(0.5), tile, drawn)[0]
+
+
+@pytest.mark.parametrize("factor", [2, 3, 5])
+@pytest.mark.parametrize("down", METHODS)
+def test_enlarging_by_nearest_leaves_squares_of_the_factor(down: str, factor: int) -> None:
+    out = downscaled(photo_tile(60, 90), factor, down, "nearest")
+    squares = out[:60:factor, :90:factor].repeat(factor, 0).repeat(factor, 1)
+    np.testing.assert_array_equal(out, squares)
+    assert (np.diff(squares[0, ::factor].astype(int), axis=0) != 0).any()
+
+
+@pytest.mark.parametrize("phase", [(0, 0), (1, 3), (2, 0)])
+def test_squares_begin_where_the_phase_says(phase: tuple[int, int]) -> None:
+    out = downscaled(photo_tile(50, 50), 4.0, "area", "nearest", phase).astype(int)
+    rows = np.flatnonzero(np.abs(np.diff(out, axis=0)).sum(axis=(1, 2))) + 1
+    columns = np.flatnonzero(np.abs(np.diff(out, axis=1)).sum(axis=(0, 2))) + 1
+    assert set((rows + phase[0]) % 4) == {0} and set((columns + phase[1]) % 4) == {0}
+
+
+def test_a_tile_in_the_photo_is_damaged_as_the_photo_is() -> None:
+    photo = real_photos(240)[0]
+    whole = downscaled(photo, 4.0, "area", "nearest")
+    top, left = 38, 53
+    tile = photo[top : top + 96, left : left + 96]
+    part = downscaled(tile, 4.0, "area", "nearest", (top % 4, left % 4))
+    wanted = whole[top : top + 96, left : left + 96]
+    np.testing.assert_array_equal(part[4:-4, 4:-4], wanted[4:-4, 4:-4])
+
+
+@pytest.mark.parametrize("factor", [2.0, 3.7, 6.0])
+def test_detail_finer_than_the_factor_goes_and_coarser_stays(factor: float) -> None:
+    steps = np.arange(240)
+
+    def kept(period: float) -> float:
+        wave = 127.5 + 100 * np.sin(2 * np.pi * steps / period)
+        tile = np.broadcast_to(wave[None, :, None], (40, 240, 1)).astype(np.uint8)
+        return float(downscaled(tile, factor)[20].std() / tile[20].std())
+
+    assert kept(1.3 * factor) < 0.35 and kept(12 * factor) > 0.85
+
+
+def test_averaging_does_not_alias_and_skipping_does() -> None:
+    tile = np.zeros((64, 64, 1), np.uint8)
+    tile[:, ::2] = 255  # lines of one pixel
+    flat = downscaled(tile, 4.0, "area", "linear")
+    assert flat.std() < 2
+    skipped = downscaled(tile, 3.0, "nearest", "nearest")
+    assert skipped.std() > 100
+
+
+@pytest.mark.parametrize("factor", [1.0, 1.004])
+def test_no_factor_is_no_change(factor: float) -> None:
+    tile = photo_tile(50, 70)
+    np.testing.assert_array_equal(downscaled(tile, factor), tile)
+
+
+def test_the_mean_and_the_place_stay() -> None:
+    photo = real_photos(200)[0]
+    for factor in (1.5, 2.0, 3.3, 7.9):
+        out = downscaled(photo, factor)
+        assert abs(out.mean() - photo.mean()) < 1
+        soft = [cv2.GaussianBlur(one, (0, 0), 2 * factor)[30:-30, 30:-30] for one in (out, photo)]
+        (right, down), _ = cv2.phaseCorrelate(
+            *(cv2.cvtColor(one, cv2.COLOR_RGB2GRAY).astype(np.float32) for one in soft)
+        )
+        assert abs(right) < 0.3 and abs(down) < 0.3
+
+
+def test_every_method_factor_and_phase_occurs() -> None:
+    corruption = Downscale(factor_range=(1.5, 4.0), down_methods=METHODS, up_methods=METHODS)
+    draws = [corruption.draw((64, 64, 500), seeds.rng(7, number)) for number in range(300)]
+    assert {(one["down"], one["up"]) for one in draws} == {(a, b) for a in METHODS for b in METHODS}
+    factors = [one["factor"] for one in draws]
+    assert 1.5 <= min(factors) < 1.55 and 3.95 < max(factors) <= 4
+    assert all(0 <= part < one["factor"] for one in draws for part in one["phase"])
+    assert {tuple(one["phase"]) for one in draws} >= {(0, 0), (1, 0), (0, 1), (1, 1)}
+    whole = corruption.draw((64, 64), seeds.rng(7))
+    assert whole["phase"] == [0, 0]

@@ -1,0 +1,186 @@
+"""What shards may hold beside lossless pairs, samples as plain files, and shards that a new photo
+leaves alone."""
+
+import shutil
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from skimage import data
+
+from pipeline.augmentation import AugmentStep
+from pipeline.config import load_params
+from pipeline.corruptions import Recipe
+from pipeline.errors import ShardError
+from pipeline.images import encode_png
+from pipeline.shards import Sample, read_manifest, read_samples
+from pipeline.stream import Stream, StreamSection
+from stages.synth import plan
+from tests.conftest import Params, run_stage, small_params, tree, write_params
+
+STEPS = (AugmentStep(name="turn", p=1.0, amount=0.0),)
+
+
+def project(folder: Path, profile: str = "png") -> Path:
+    """Photos, overlays and params whose recipes have this profile."""
+    params: Params = small_params()
+    params["textures"]["num_overlays"] = 6
+    for recipe in params["recipes"].values():
+        recipe["profile"] = profile
+    write_params(folder, params)
+    (folder / "data/inbox").mkdir(parents=True, exist_ok=True)
+    (folder / "textures/scans").mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """The shards of `aged` in each profile, of the same photos."""
+    first = project(tmp_path_factory.mktemp("png"))
+    for name in ("fetch", "index", "textures"):
+        run_stage(first, name)
+    folders = {"png": first}
+    for profile in ("jpeg", "story"):
+        folders[profile] = project(tmp_path_factory.mktemp(profile), profile)
+        shutil.copytree(first / "data", folders[profile] / "data", dirs_exist_ok=True)
+    for folder in folders.values():
+        run_stage(folder, "synth", "aged", "--workers", "1")
+    return folders
+
+
+def read(folder: Path, split: str) -> list[Sample]:
+    """All samples of a split."""
+    recipe = Recipe.load(load_params(folder / "params.yaml"), "aged", folder / "data/textures")
+    return list(read_samples(folder / "data/shards/aged", split, recipe.replay))
+
+
+def test_stories_are_drawn_again_to_the_very_pixels(made: dict[str, Path]) -> None:
+    for stored, redrawn in zip(
+        read(made["png"], "train"), read(made["story"], "train"), strict=True
+    ):
+        assert (redrawn.key, redrawn.story) == (stored.key, stored.story)
+        for name in ("clean", "corrupted", "mask"):
+            np.testing.assert_array_equal(getattr(redrawn, name), getattr(stored, name))
+
+
+def test_jpeg_pairs_are_small_and_close_and_their_masks_exact(made: dict[str, Path]) -> None:
+    for stored, lossy in zip(read(made["png"], "train"), read(made["jpeg"], "train"), strict=True):
+        np.testing.assert_array_equal(lossy.mask, stored.mask)
+        assert cv2.PSNR(lossy.clean, stored.clean) > 34
+    sizes = {
+        profile: sum(row.num_bytes for row in manifest.of_split("train"))
+        for profile, folder in made.items()
+        if (manifest := read_manifest(folder / "data/shards/aged")).profile == profile
+    }
+    # Tiles of 64 px, four files each in whole blocks of 512 bytes: at real sizes the gain is larger.
+    assert sizes["jpeg"] < 0.9 * sizes["png"] and sizes["story"] < 0.9 * sizes["png"]
+
+
+def test_held_out_splits_are_lossless_in_every_profile(made: dict[str, Path]) -> None:
+    shards = [tree(folder / "data/shards/aged") for folder in made.values()]
+    for name in shards[0]:
+        if name.startswith(("val", "test")):
+            assert shards[0][name] == shards[1][name] == shards[2][name]
+
+
+@pytest.mark.parametrize("mode", ["stored", "fly"])
+def test_the_stream_of_stories_is_that_of_pairs(made: dict[str, Path], mode: str) -> None:
+    batches = []
+    for profile in ("png", "story"):
+        folder = made[profile]
+        params = load_params(folder / "params.yaml")
+        recipe = Recipe.load(params, "aged", folder / "data/textures")
+        section = StreamSection(mode=mode, batch_size=3, crop=48, num_streams=2, augment=STEPS)
+        fresh = recipe if profile == "story" else recipe.for_clean_tiles()
+        draw = fresh.damage if mode == "fly" else None
+        stream = Stream(folder / "data/shards/aged", "train", section, 7, draw, recipe.replay)
+        batches.append([next(stream.batches(number)) for number in range(6)])
+    for pairs, stories in zip(*batches, strict=True):
+        assert pairs.clean.equal(stories.clean)
+        assert pairs.corrupted.equal(stories.corrupted) and pairs.mask.equal(stories.mask)
+
+
+def test_stories_without_their_recipe_are_refused(made: dict[str, Path]) -> None:
+    with pytest.raises(ShardError, match="holds a story, no pictures; read it with its recipe"):
+        next(read_samples(made["story"] / "data/shards/aged", "train"))
+
+
+def test_show_draws_a_story(made: dict[str, Path], tmp_path: Path) -> None:
+    sample = read(made["story"], "train")[0]
+    pictures = []
+    for profile in ("png", "story"):
+        goal = tmp_path / f"{profile}.png"
+        run_stage(made[profile], "show", sample.key, "-o", goal)
+        pictures.append(goal.read_bytes())
+    assert pictures[0] == pictures[1]
+
+
+def test_samples_as_files_have_the_pixels_of_the_shards(made: dict[str, Path]) -> None:
+    folder = made["png"]
+    run_stage(folder, "synth", "aged", "--format", "folders", "--out", folder / "files")
+    files = tree(folder / "files")
+    for split in ("train", "val", "test"):
+        samples = read(folder, split)
+        for kind in ("clean", "corrupted", "mask"):
+            names = [name for name in files if name.startswith(f"{split}/{kind}/")]
+            assert len(names) == len(samples)
+        for sample in samples:
+            for kind in ("clean", "corrupted", "mask"):
+                path = folder / "files" / split / kind / f"{sample.key}.png"
+                wanted = getattr(sample, kind)
+                np.testing.assert_array_equal(
+                    cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_UNCHANGED),
+                    wanted.squeeze(),
+                )
+    assert "manifest.json" not in files and "files.json" in files
+
+
+def test_folders_need_a_folder(made: dict[str, Path]) -> None:
+    done = run_stage(made["png"], "synth", "aged", "--format", "folders", check=False)
+    assert done.returncode == 1 and "name one: --out DIR" in done.stderr
+
+
+def test_a_photo_added_redraws_its_own_group_alone(tmp_path: Path) -> None:
+    folder = project(tmp_path)
+    params = small_params()
+    params["recipes"]["aged"]["sources"] = ["sample", "folder"]
+    params["synthesis"] = {"photos_per_group": 2, "samples_per_shard": 4}
+    write_params(folder, params)
+    for name in ("fetch", "index", "textures"):
+        run_stage(folder, name)
+    run_stage(folder, "synth", "aged", "--workers", "1")
+    before = tree(folder / "data/shards/aged")
+    photo = data.coffee()[::-1].copy()
+    (folder / "data/inbox/new.png").write_bytes(encode_png(photo))
+    for name in ("fetch", "index"):
+        run_stage(folder, name)
+    loaded = Recipe.load(load_params(folder / "params.yaml"), "aged", folder / "data/textures")
+    groups = [{tile.photo.path for tile in spec.tiles} for spec in plan(folder, params, loaded)]
+    (new,) = {path for group in groups for path in group if "new" in path}
+    needed = set().union(*(group for group in groups if new in group))
+    others = [path for group in groups for path in group if path not in needed]
+    assert len(needed) <= 2 and len(others) > 8
+    for path in set(others):  # whoever would draw them again, fails
+        (folder / "data/raw" / path).rename(folder / Path(path).name)
+    run_stage(folder, "synth", "aged", "--workers", "1")
+    for path in set(others):
+        (folder / Path(path).name).rename(folder / "data/raw" / path)
+    after = tree(folder / "data/shards/aged")
+    run_stage(folder, "synth", "aged", "--out", folder / "anew", "--workers", "1")
+    assert after == tree(folder / "anew"), "as if nothing had been taken over"
+    assert len(set(after.values()) - set(before.values())) < len(after) / 2
+
+
+def test_shards_taken_over_must_still_be_whole(tmp_path: Path) -> None:
+    folder = project(tmp_path)
+    for name in ("fetch", "index", "textures"):
+        run_stage(folder, name)
+    run_stage(folder, "synth", "aged", "--workers", "1")
+    expected = tree(folder / "data/shards/aged")
+    spoiled = folder / "data/shards/aged/train-00000.tar"
+    spoiled.write_bytes(spoiled.read_bytes()[:-1024] + b"x" * 1024)
+    for work in folder.glob(".work/synth-aged/*/"):
+        shutil.rmtree(work)
+    run_stage(folder, "synth", "aged", "--workers", "1")
+    assert tree(folder / "data/shards/aged") == expected
