@@ -25,7 +25,7 @@ class AugmentStep(Section):
 
     name: Literal[
         "horizontal_flip", "vertical_flip", "turn", "shift", "rotate", "zoom",
-        "light", "tone", "channels",
+        "light", "tone", "tint", "channels",
     ]  # fmt: skip
     p: Share
     amount: Share
@@ -86,6 +86,9 @@ def _compose(steps: Sequence[AugmentStep]) -> Any:
         ),
         "tone": lambda step: albumentations.RandomToneCurve(
             scale=step.amount, per_channel=True, p=step.p
+        ),
+        "tint": lambda step: albumentations.RGBShift(
+            *(3 * [(-255 * step.amount, 255 * step.amount)]), p=step.p
         ),
         "channels": lambda step: albumentations.ChannelShuffle(p=step.p),
     }

@@ -25,6 +25,7 @@ Positive = Annotated[int, Field(ge=1)]
 
 MAX_PARAMS_BYTES = 1_000_000
 MAX_DEPTH = 12
+MAX_NAMED = 12  # neighbours told of a missing key
 MAX_VALUES = 100_000  # aliases make few bytes many values
 
 Entry = TypeVar("Entry")
@@ -78,8 +79,9 @@ def lookup(params: Mapping[str, Any], dotted: str) -> Any:
         if not isinstance(node, Mapping) or word not in node:
             names = list(node) if isinstance(node, Mapping) else []
             where = ".".join([*walked, word])
+            beside = f"; beside it: {', '.join(map(str, names[:MAX_NAMED]))}" if names else ""
             raise ParamsError(
-                f"params: {where}", "is missing", f"add it{did_you_mean(word, names)}"
+                f"params: {where}", "is missing", f"add it{did_you_mean(word, names)}{beside}"
             )
         node = node[word]
         walked.append(word)

@@ -85,7 +85,7 @@ def build_index(
     seed: int,
     progress: Progress,
 ) -> Index:
-    """``{"photos": rows, "rejected": rows with path and reason}``, both sorted; the same for any
+    """``{"photos": rows, "rejected": rows with name, path, reason}``, both sorted; the same for any
     order."""
     photos: dict[str, Photo] = {}
     rejected: list[dict[str, str]] = []
@@ -95,16 +95,11 @@ def build_index(
         try:
             photo = _read(folder, one, section, seed)
         except ImageError as error:
-            rejected.append(
-                {"path": _printable(one.path), "source": one.source, "reason": error.what}
-            )
+            rejected.append(_reject(one, error.what))
         else:
             twin = photos.setdefault(photo.id, photo)
             if twin is not photo:
-                reason = f"the same pixels as {twin.path}"
-                rejected.append(
-                    {"path": _printable(one.path), "source": one.source, "reason": reason}
-                )
+                rejected.append(_reject(one, f"the same pixels as {twin.name} ({twin.source})"))
         progress(done, len(todo))
     rows = sorted(photos.values(), key=lambda photo: photo.id)
     rejected.sort(key=lambda row: (row["source"], row["path"]))
@@ -181,6 +176,11 @@ def _read(folder: Path, one: Candidate, section: IndexSection, seed: int) -> Pho
         group=group,
         split=one.split or split_of(group, section, seed),
     )
+
+
+def _reject(one: Candidate, reason: str) -> dict[str, str]:
+    path = _printable(one.path)
+    return {"name": one.name, "path": path, "source": one.source, "reason": reason}
 
 
 def _printable(path: str) -> str:

@@ -4,6 +4,7 @@ on."""
 from __future__ import annotations
 
 import math
+import signal
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -212,8 +213,16 @@ def load(stream: Stream, start: int, num_workers: int) -> Iterator[Batch]:
         num_workers=num_workers,
         multiprocessing_context="spawn" if num_workers else None,
         pin_memory=torch.cuda.is_available(),
+        worker_init_fn=_leave_signals,
     )
     return _raise_errors(iter(loader))
+
+
+def _leave_signals(worker: int) -> None:
+    """Ctrl-C and SIGTERM reach a whole process group; the training decides when its loaders
+    end."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
 
 def to_batch(samples: Sequence[tuple[Array, Array, Array]]) -> Batch:

@@ -60,11 +60,13 @@ class TrainSection(Section):
 
 class Watcher(Protocol):
     """Who looks on: a terminal, a tracker. Called in order, and again from the start after a
-    resume."""
+    resume. Once `stopping`, the training saves its state after the step and raises
+    KeyboardInterrupt."""
 
     def progress(self, step: int, steps: int, terms: dict[str, float]) -> None: ...
     def row(self, step: int, values: dict[str, float]) -> None: ...
     def picture(self, step: int, picture: Array) -> None: ...
+    def stopping(self) -> bool: ...
 
 
 @dataclass
@@ -113,8 +115,11 @@ def train(run: Run, watcher: Watcher) -> State:
             row, picture = trainer.validate()
             watcher.row(state.step, row)
             watcher.picture(state.step, picture)
-        if last or state.step % run.section.save_every == 0:
+        stopping = watcher.stopping()
+        if last or stopping or state.step % run.section.save_every == 0:
             trainer.save()
+        if stopping and not last:
+            raise KeyboardInterrupt(f"after step {state.step} of {run.section.steps}")
     trainer.save()
     checkpoint.save_weights(run.work / LAST, run.name, run.block, trainer.average)
     return state

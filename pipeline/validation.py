@@ -3,7 +3,7 @@ look at."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +15,7 @@ from pipeline.stream import Batch, to_batch
 from pipeline.systems import System
 
 BATCH = 8
+METRICS = ("psnr", "ssim", "mse")
 SHOWN = 4
 
 
@@ -46,8 +47,13 @@ class Validation:
         values = {f"val/{name}": value for name, value in sums.items()}
         values["val/loss"] = sum(sums.values())
         means = metrics.aggregate(rows)
-        values |= {f"val/{name}": means[name] or 0.0 for name in ("psnr", "ssim", "mse")}
+        values |= {f"val/{name}": means[name] or 0.0 for name in METRICS}
         return values, images.sheet(shown)
+
+
+def value_names(terms: Iterable[str]) -> list[str]:
+    """What `Validation.measure` will name for a system with these loss terms."""
+    return [f"val/{name}" for name in (*terms, "loss", *METRICS)]
 
 
 def to_pictures(x: torch.Tensor) -> list[Array]:

@@ -1,5 +1,8 @@
 """The `patina` command: one sub-command a file of this folder."""
 
+from importlib.metadata import version
+from typing import Annotated
+
 import typer
 
 from stages import (
@@ -15,13 +18,10 @@ from stages import (
     textures,
     train,
 )
+from stages.console import say
 
 app = typer.Typer(
-    name="patina",
-    add_completion=False,
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    help="Makes damage to learn from, and learns to undo it.",
+    name="patina", add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False
 )
 for run in (
     fetch.fetch,
@@ -37,6 +37,23 @@ for run in (
     check.check,
 ):
     app.command()(run)
+
+
+def _tell_version(wanted: bool) -> None:
+    if wanted:
+        say(f"patina {version('patina-restore')}")
+        raise typer.Exit
+
+
+@app.callback()
+def main(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_tell_version, is_eager=True, help="Tell the version."),
+    ] = False,
+) -> None:
+    """Makes damage to learn from, and learns to undo it."""
+
 
 if __name__ == "__main__":
     app()

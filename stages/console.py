@@ -60,15 +60,18 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
         except PipelineError as error:
             typer.echo(f"error: {error}", err=True)
             raise typer.Exit(1) from None
+        except BrokenPipeError:  # whoever read the output has seen enough
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise typer.Exit(128 + signal.SIGPIPE) from None
         except OSError as error:
             where = error.filename or "the disk"
             typer.echo(
                 f"error: {where}: {error.strerror or error}; mend that and run it again", err=True
             )
             raise typer.Exit(1) from None
-        except KeyboardInterrupt:
-            typer.echo("stopped; the next run goes on from here", err=True)
-            raise typer.Exit(130) from None
+        except KeyboardInterrupt as stop:
+            _tell_stopped(stop)
+            raise typer.Exit(128 + signal.SIGINT) from None
 
     return run
 
@@ -128,6 +131,34 @@ def _lines(title: str) -> Callable[..., None]:
             typer.echo(f"{title}: {done}/{total} {note}".rstrip(), err=True)
 
     return show
+
+
+@contextmanager
+def stop_politely() -> Iterator[Callable[[], bool]]:
+    """Yield ``stopping()``: true once Ctrl-C or SIGTERM came. The second one stops at once."""
+    came: list[int] = []
+
+    def note(number: int, frame: object) -> None:
+        came.append(number)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.signal(signal.SIGTERM, _terminate)
+
+    before = [signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)]
+    try:
+        yield lambda: bool(came)
+    except KeyboardInterrupt as stop:
+        if came == [signal.SIGTERM]:
+            _tell_stopped(stop)
+            raise SystemExit(128 + signal.SIGTERM) from None
+        raise
+    finally:
+        signal.signal(signal.SIGINT, before[0])
+        signal.signal(signal.SIGTERM, before[1])
+
+
+def _tell_stopped(stop: KeyboardInterrupt) -> None:
+    where = f" {stop}" if str(stop) else ""
+    typer.echo(f"stopped{where}; the next run goes on from here", err=True)
 
 
 def _terminate(number: int, frame: object) -> None:

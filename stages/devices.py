@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from pipeline.shards import Sample
     from pipeline.systems import System
 
 
@@ -30,12 +29,11 @@ def choose_workers(num_streams: int) -> int:
     return max((n for n in range(1, limit + 1) if num_streams % n == 0), default=0)
 
 
-def check_channels(system: System, where: str, recipe: str, samples: Sequence[Sample]) -> None:
-    """Raises ParamsError when a recipe's pictures are not the gray or RGB ones of the system."""
+def check_channels(system: System, where: str, recipe: str, found: Sequence[int]) -> None:
+    """Raises ParamsError when a recipe's pictures, of `found` channels, are not the system's."""
     from pipeline.errors import ParamsError
 
-    found = {sample.clean.shape[2] for sample in samples}
-    if found - {system.channels}:
+    if set(found) - {system.channels}:
         names = {1: "gray", 3: "RGB"}
         raise ParamsError(
             f"params: {where}.recipe",

@@ -50,7 +50,8 @@ def evaluate(
     shards = root / "data/shards" / block.recipe
     name, system = load_system(weights)
     target = torch.device(choose_device(device))
-    check_channels(system, f"evaluate.{pair}", block.recipe, [next(read_samples(shards, "test"))])
+    found = next(read_samples(shards, "test")).clean.shape[2]
+    check_channels(system, f"evaluate.{pair}", block.recipe, [found])
     job = evaluation.Evaluation(system.to(target), shards, block.baselines, root, target)
     if pictures is not None:
         _write_pictures(job, pictures)
@@ -174,7 +175,8 @@ def _write_pictures(job: Evaluation, folder: Path) -> None:
             for name, picture in parts.items():
                 write_bytes(folder / name / f"{sample.key}.png", encode_png(picture))
             show(done, total)
-    say(f"{total} samples in {folder}")
+    unmasked = "; no binary_masks: the system finds no damage mask" if made.mask is None else ""
+    say(f"{total} samples in {folder}{unmasked}")
 
 
 app = make_app(evaluate, "evaluate")

@@ -50,15 +50,14 @@ def index(
         )
     photos, rejected = built["photos"], built["rejected"]
     if not photos:
-        reasons = "; ".join(f"{row['path']}: {row['reason']}" for row in rejected[:3])
-        raise PhotoIndexError(
-            home, f"no photo in it ({len(rejected)} rejected: {reasons})", "add photos"
-        )
+        reasons = "; ".join(f"{row['name']}: {row['reason']}" for row in rejected[:3])
+        told = f" ({len(rejected)} rejected: {reasons})" if rejected else ""
+        raise PhotoIndexError(home, f"no photo in it{told}", "add photos")
     write_json(target, built)
     counts = [sum(row["split"] == split for row in photos) for split in ("train", "val", "test")]
     say("{} photos: {} train, {} val, {} test ({})".format(len(photos), *counts, target))
     for row in rejected:
-        say(f"rejected {row['path']}: {row['reason']}")
+        say(f"rejected {row['name']}: {row['reason']}")
 
 
 def find_candidates(home: Path) -> Iterator[Candidate]:

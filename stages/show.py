@@ -34,7 +34,10 @@ def show(
             _list_keys(folder)
         return
     sample, split, folder = _find(folders, key)
-    say(f"{sample.key} ({folder.name}, {split})")
+    others = [one.name for one in folders if one != folder and _has(one, sample.key)]
+    also = f"; also in {', '.join(others)}: --recipe chooses" if others else ""
+    say(f"{sample.key} ({folder.name}, {split}{also})")
+    say(_sum_up(sample))
     say(json.dumps(sample.story, indent=1, sort_keys=True))
     goal = output or Path(f"{sample.key[:12]}{sample.key[64:]}.png")
     write_bytes(
@@ -64,7 +67,7 @@ def _list_keys(folder: Path) -> None:
         rows = manifest.of_split(split)
         say(f"{folder.name}, {split}: {manifest.num_samples(split)} samples, such as")
         for member in read_shard(folder, rows[0])[:LISTED] if rows else ():
-            say(f"  {member['__key__']}")
+            say(f"  {member['__key__']}  {json.loads(member['json'])['photo']['name']}")
 
 
 def _find(folders: list[Path], key: str) -> tuple[Sample, str, Path]:
@@ -81,6 +84,24 @@ def _find(folders: list[Path], key: str) -> tuple[Sample, str, Path]:
             problem = error
     assert problem is not None
     raise problem
+
+
+def _has(folder: Path, key: str) -> bool:
+    from pipeline.errors import ShardError
+    from pipeline.shards import find_sample
+
+    try:
+        return bool(find_sample(folder, key))
+    except ShardError:
+        return False
+
+
+def _sum_up(sample: Sample) -> str:
+    """``chelsea.png: grain 0.42, texture 0.77; 14.2 % of the pixels damaged``."""
+    steps = ", ".join(f"{one['family']} {one['severity']:.2f}" for one in sample.story["steps"])
+    covered = 100 * float((sample.mask > 0).mean())
+    name = sample.story["photo"]["name"]
+    return f"{name}: {steps or 'no damage'} (severity); {covered:.1f} % of the pixels damaged"
 
 
 app = make_app(show, "show")

@@ -3,6 +3,7 @@ stopped."""
 
 from __future__ import annotations
 
+import logging
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -10,7 +11,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from stages.console import command, make_app, progress, project_root, read_params, say
+from stages.console import (
+    command,
+    make_app,
+    progress,
+    project_root,
+    read_params,
+    say,
+    stop_politely,
+)
 from stages.devices import check_channels, choose_device, choose_workers
 
 if TYPE_CHECKING:
@@ -34,6 +43,7 @@ def train(
     from pipeline.shards import MANIFEST
     from stages.workspace import finish, workspace
 
+    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it announces its precision
     root = project_root()
     params = read_params(root)
     target, curves = out or root / "models" / system, root / "reports/training" / system
@@ -51,8 +61,8 @@ def train(
         inputs += [steps, sha256_file(bank) if bank.is_file() else None]
     with workspace(root, f"train-{system}", code, inputs, [target, curves]) as work:
         run.work = work
-        with progress(f"train {system}") as show:
-            state = training.train(run, Tracker(work, show))
+        with progress(f"train {system}") as show, stop_politely() as stopping:
+            state = training.train(run, Tracker(work, show, stopping))
         models = work / "models"
         models.mkdir(exist_ok=True)
         for name in (training.BEST, training.LAST):
@@ -83,9 +93,10 @@ def make_run(root: Path, params: dict[str, Any], system: str, device: str, worke
     samples = list(islice(read_samples(folder, "val"), 0, None, step))
     seed = read_seed(params)
     recipe = Recipe.load(params, block.recipe, root / "data/textures")
-    draw = recipe.damage if block.stream.mode == "fly" else None
+    draw = recipe.for_clean_tiles().damage if block.stream.mode == "fly" else None
     network, config = make_system(system, params, seed)
-    check_channels(network, f"train.{system}", block.recipe, samples)
+    found = [sample.clean.shape[2] for sample in samples]
+    check_channels(network, f"train.{system}", block.recipe, found)
     return Run(
         name=system,
         block=config,
@@ -105,13 +116,13 @@ class Tracker:
     A resumed run tells all rows again, so that the scalars never hold a step twice.
     """
 
-    def __init__(self, work: Path, show: Callable[..., None]) -> None:
+    def __init__(self, work: Path, show: Callable[..., None], stopping: Callable[[], bool]) -> None:
         from dvclive import Live
 
         self.live = Live(
             str(work / "training"), resume=False, report=None, save_dvc_exp=False, dvcyaml=None
         )
-        self.pictures, self.show = work / "pictures", show
+        self.pictures, self.show, self.stopping = work / "pictures", show, stopping
 
     def progress(self, step: int, steps: int, terms: dict[str, float]) -> None:
         """Loss terms beside the bar."""

@@ -4,7 +4,7 @@ story."""
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal, NamedTuple
 
@@ -156,6 +156,11 @@ class Recipe:
                 return cls(family, recipe.section, chosen)
         CORRUPTIONS[family]  # an unknown name is told as such
         raise ParamsError(f"family {family!r}", "no recipe gives its ranges", "add it to a recipe")
+
+    def for_clean_tiles(self) -> Recipe:
+        """The recipe for tiles that went through its `on: both` steps already, as shards hold
+        them."""
+        return replace(self, steps=tuple(step for step in self.steps if step.on != "both"))
 
     def damage(
         self, tile: Array, rng_of: Callable[..., np.random.Generator], photo_side: int | None = None

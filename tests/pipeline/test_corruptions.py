@@ -625,3 +625,16 @@ def test_steps_are_made_for_every_registered_family_of_params() -> None:
     for name, recipe in PARAMS["recipes"].items():
         made = make_steps(recipe["steps"], f"recipes.{name}", None)
         assert [one.family for one in made] == [block["family"] for block in recipe["steps"]]
+
+
+def test_the_recipe_for_clean_tiles_leaves_out_what_they_went_through() -> None:
+    steps = [
+        {"family": "grain", "on": "both", "probability": 1.0, "sigma_range": [9.0, 9.0]},
+        {"family": "grain", "on": "input", "probability": 1.0, "sigma_range": [5.0, 5.0]},
+    ]
+    params = {"recipes": {"r": {**PARAMS["recipes"]["aged"], "steps": steps}}}
+    recipe = Recipe.load(params, "r", None)
+    stored = recipe.damage(photo_tile(64, 64), lambda *purpose: seeds.rng(7, *purpose))
+    fresh = recipe.for_clean_tiles().damage(stored.clean, lambda *purpose: seeds.rng(8, *purpose))
+    assert fresh.clean.tobytes() == stored.clean.tobytes()
+    assert [step["drawn"]["sigma"] for step in fresh.story["steps"]] == [5.0]

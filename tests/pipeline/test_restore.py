@@ -325,7 +325,7 @@ def test_photos_are_never_restored_over_themselves(home, album, tmp_path):
     [
         (["nowhere.png", "-o", "out"], "nowhere.png: does not exist"),
         (["data/inbox", "-o", "out"], "data/inbox: holds no photos"),
-        (["params.yaml", "-o", "out", "--system", "none"], "best.safetensors: No such file"),
+        (["params.yaml", "-o", "out", "--system", "none"], "system 'none': is not known; use one"),
         (["params.yaml", "-o", "out", "--weights", "params.yaml"], "is no weights file of ours"),
     ],
 )

@@ -1,0 +1,161 @@
+"""What a run will cost here: samples, disk and minutes of each stage, by doing a little of it."""
+
+from __future__ import annotations
+
+import json
+import statistics
+import time
+from pathlib import Path
+from typing import Any
+
+SAMPLES_TIMED, STEPS_TIMED = 4, 5
+Counts = dict[tuple[str, str], int]  # (source, split) → photos
+
+
+def count_photos(root: Path, params: dict[str, Any]) -> tuple[Counts, bool]:
+    """Photos by source and split: of the index, or what the sources will bring."""
+    from pipeline.config import section
+    from pipeline.sources.folder import walk
+    from pipeline.sources.sample import PHOTOS
+    from pipeline.splits import IndexSection, read_index
+
+    counts: Counts = {}
+    tree = root / (params["sources"].get("folder") or {}).get("path", "data/inbox")
+    total, shares = len(list(walk(tree))), section(params, "index", IndexSection)
+    path = root / "data/index.json"
+    if path.is_file():
+        index = json.loads(path.read_text(encoding="utf-8"))
+        known = sum(row["source"] == "folder" for row in [*index["photos"], *index["rejected"]])
+        for photo in read_index(path):
+            counts[photo.source, photo.split] = counts.get((photo.source, photo.split), 0) + 1
+        if known == total:
+            return counts, True
+    elif "sample" in params["sources"]:
+        counts = {("sample", split): len(names) for split, names in PHOTOS.items()}
+    counts["folder", "val"] = round(total * shares.val_share)
+    counts["folder", "test"] = round(total * shares.test_share)
+    counts["folder", "train"] = total - counts["folder", "val"] - counts["folder", "test"]
+    return counts, False
+
+
+def _num_samples(recipe: Any, split: str, counts: Counts) -> int:
+    cut = getattr(recipe.section, split)
+    photos = sum(counts.get((source, split), 0) for source in recipe.section.sources)
+    return int(photos * cut.per_photo * cut.variants)
+
+
+def estimate_textures(params: dict[str, Any]) -> str:
+    from pipeline import seeds
+    from pipeline.config import section
+    from pipeline.textures import KINDS, TexturesSection, draw_overlay
+
+    block = section(params, "textures", TexturesSection)
+    start = time.perf_counter()
+    for kind in KINDS:
+        draw_overlay(kind, block.size, seeds.rng(0, "check", kind))
+    seconds = (time.perf_counter() - start) / len(KINDS) * block.num_overlays
+    return f"textures: {block.num_overlays} overlays, about {seconds / 60:.1f} min"
+
+
+def estimate_synth(root: Path, params: dict[str, Any], name: str, counts: Counts) -> str:
+    """Draw a few samples here and scale up."""
+    import os
+
+    from pipeline.corruptions import Recipe
+    from pipeline.errors import PipelineError
+    from pipeline.shards import SPLITS, Sample, pack
+
+    recipe = Recipe.load(params, name, root / "data/textures")
+    total, seconds, size = 0, 0.0, 0.0
+    for split in SPLITS:
+        count = _num_samples(recipe, split, counts)
+        start = time.perf_counter()
+        try:
+            made = [
+                _damage(recipe, getattr(recipe.section, split).side, t)
+                for t in range(SAMPLES_TIMED)
+            ]
+        except PipelineError as error:
+            return f"synth {name}: cannot be timed yet ({error})"
+        data, _, _ = pack(
+            Sample(str(turn), one.clean, one.corrupted, one.mask, one.story)
+            for turn, one in enumerate(made)
+        )
+        total += count
+        seconds += (time.perf_counter() - start) / len(made) * count
+        size += len(data) / len(made) * count
+    minutes = seconds / 60 / (os.cpu_count() or 1)
+    return f"synth {name}: {total} samples, up to {size / 1e9:.2f} GB, about {minutes:.1f} min"
+
+
+def estimate_train(params: dict[str, Any], name: str) -> str:
+    """Time a few steps of the real network on random pictures."""
+    import torch
+
+    from pipeline.config import read_seed, section
+    from pipeline.errors import ParamsError
+    from pipeline.stream import Batch
+    from pipeline.systems import count_parameters, make_system
+    from pipeline.training import TrainSection, resolve_precision
+    from pipeline.validation import value_names
+
+    block = section(params, f"train.{name}", TrainSection)
+    system, _ = make_system(name, params, read_seed(params))
+    system = system.to(memory_format=torch.channels_last).train()  # type: ignore[call-overload]
+    shape = (block.stream.batch_size, block.stream.crop, block.stream.crop)
+    pictures = torch.randint(0, 256, (*shape, system.channels), dtype=torch.uint8)
+    mask = torch.randint(0, 2, (*shape, 1), dtype=torch.uint8) * 255
+    batch = Batch(pictures, pictures, mask).to(torch.device("cpu"))
+    half = resolve_precision(block.precision, "cpu").startswith("bf16")
+    seconds = []
+    for _ in range(STEPS_TIMED):  # the median is not that of the first, which warms up
+        start = time.perf_counter()
+        with torch.autocast("cpu", torch.bfloat16, enabled=half):
+            for _, terms in system.updates(system.phases[0], batch):
+                torch.stack(list(terms.values())).sum().backward()
+        seconds.append(time.perf_counter() - start)
+    known = value_names(terms)
+    if block.early_stop.metric not in known:
+        where = f"params: train.{name}.early_stop.metric"
+        wrong = f"{block.early_stop.metric!r} is not measured"
+        raise ParamsError(where, wrong, f"use one of {', '.join(known)}")
+    a_step = statistics.median(seconds) * block.accumulate
+    return (
+        f"train {name}: {count_parameters(system):,} parameters, {block.steps} steps, "
+        f"about {a_step * block.steps / 60:.1f} min on this CPU"
+    )
+
+
+def estimate_evaluate(root: Path, params: dict[str, Any], name: str, counts: Counts) -> str:
+    """Time tuning and restoring by each baseline on a tile; the system itself is quicker."""
+    from pipeline.config import section
+    from pipeline.corruptions import Recipe
+    from pipeline.errors import PipelineError
+    from pipeline.evaluation import EvaluateSection
+    from pipeline.systems.baselines import BASELINES
+
+    block = section(params, f"evaluate.{name}", EvaluateSection)
+    recipe = Recipe.load(params, block.recipe, root / "data/textures")
+    num_val, num_test = (_num_samples(recipe, split, counts) for split in ("val", "test"))
+    seconds = 0.0
+    for baseline in block.baselines:
+        method = BASELINES[baseline]()
+        try:
+            val = _damage(recipe, recipe.section.val.side, 0)
+            test = _damage(recipe, recipe.section.test.side, 0)
+        except PipelineError as error:
+            return f"evaluate {name}: cannot be timed yet ({error})"
+        start = time.perf_counter()
+        strength = method.tune([(val.clean, val.corrupted, val.mask)])
+        tuned = time.perf_counter()
+        method.restore(test.corrupted, test.mask, strength)
+        seconds += (tuned - start) * num_val + (time.perf_counter() - tuned) * num_test
+    return f"evaluate {name}: {num_test} samples, about {seconds / 60:.1f} min"
+
+
+def _damage(recipe: Any, side: int, turn: int) -> Any:
+    """A recipe's damage on a tile that is hard to pack: noise."""
+    from pipeline import seeds
+
+    noise = seeds.rng(0, "check", turn).integers(96, 160, (side, side, 3), "uint8")
+    return recipe.damage(noise, lambda *step: seeds.rng(0, "check", turn, *step))
