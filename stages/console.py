@@ -70,9 +70,8 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
             )
             raise typer.Exit(1) from None
         except KeyboardInterrupt as stop:
-            where = f" {stop}" if str(stop) else ""
-            typer.echo(f"stopped{where}; the next run goes on from here", err=True)
-            raise typer.Exit(130) from None
+            _tell_stopped(stop)
+            raise typer.Exit(128 + signal.SIGINT) from None
 
     return run
 
@@ -147,9 +146,19 @@ def stop_politely() -> Iterator[Callable[[], bool]]:
     before = [signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)]
     try:
         yield lambda: bool(came)
+    except KeyboardInterrupt as stop:
+        if came == [signal.SIGTERM]:
+            _tell_stopped(stop)
+            raise SystemExit(128 + signal.SIGTERM) from None
+        raise
     finally:
         signal.signal(signal.SIGINT, before[0])
         signal.signal(signal.SIGTERM, before[1])
+
+
+def _tell_stopped(stop: KeyboardInterrupt) -> None:
+    where = f" {stop}" if str(stop) else ""
+    typer.echo(f"stopped{where}; the next run goes on from here", err=True)
 
 
 def _terminate(number: int, frame: object) -> None:

@@ -23,10 +23,10 @@ class Cut(Exception):
 
 
 class Watcher:
-    """Remembers all that it is told; dies after step `cut`."""
+    """Remembers all that it is told; dies after step `cut`, or asks to stop after step `stop`."""
 
-    def __init__(self, cut: int | None = None) -> None:
-        self.cut = cut
+    def __init__(self, cut: int | None = None, stop: int | None = None) -> None:
+        self.cut, self.stop = cut, stop
         self.rows: list[tuple[int, dict[str, float]]] = []
         self.terms: list[dict[str, float]] = []
         self.pictures: list[int] = []
@@ -42,6 +42,9 @@ class Watcher:
     def picture(self, step: int, picture: np.ndarray) -> None:
         assert picture.dtype == np.uint8
         self.pictures.append(step)
+
+    def stopping(self) -> bool:
+        return len(self.terms) == self.stop
 
 
 @pytest.fixture(scope="module")
@@ -75,6 +78,15 @@ def begin(shards: Path, tmp_path: Path) -> Callable[..., training.Run]:
         return run
 
     return make
+
+
+@pytest.mark.parametrize("stop", [1, 3, 4])
+def test_a_run_asked_to_stop_has_saved_its_last_step(begin, stop) -> None:
+    run = begin("aged_unet", f"asked{stop}")
+    with pytest.raises(KeyboardInterrupt, match=f"after step {stop} of 6"):
+        training.train(run, Watcher(stop=stop))
+    meta, _ = checkpoint.load(run.work / training.STATE, "state")
+    assert meta["state"]["step"] == stop
 
 
 @pytest.mark.parametrize("system", SYSTEMS)

@@ -2,6 +2,7 @@
 undisturbed run's."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from pipeline import checkpoint
 from tests.conftest import ROOT, run_stage, small_params, tree, write_params
 
 
@@ -81,3 +83,29 @@ def test_a_second_training_of_the_same_system_is_told_that_it_is_busy(tmp_path) 
         first.send_signal(signal.SIGCONT)
         first.terminate()
         assert first.wait() == 143
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_stopped_group_of_processes_saves_and_goes_on_from_that_step(tmp_path, number) -> None:
+    folder = prepare(tmp_path)
+    run_stage(folder, "train", "aged_unet")
+    expected = outs(folder, "aged_unet")
+    for name in ("models", "reports", ".work"):
+        subprocess.run(["rm", "-r", folder / name], check=True)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "stages.train", "aged_unet", "--workers", "1"],
+        cwd=folder, env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
+    )  # fmt: skip
+    while process.poll() is None and not list(folder.glob(".work/train-*/*/state.safetensors")):
+        time.sleep(0.005)
+    os.killpg(process.pid, number)  # as a terminal does: loaders and all
+    _, told = process.communicate(timeout=120)
+    assert process.returncode == 128 + number and "Traceback" not in told, told
+    found = re.search(r"stopped after step (\d+) of 16; the next run goes on from here", told)
+    assert found, told
+    saved, _ = checkpoint.load(next(folder.glob(".work/train-*/*/state.safetensors")), "state")
+    assert saved["state"]["step"] == int(found[1]) < 16
+    run_stage(folder, "train", "aged_unet")
+    assert outs(folder, "aged_unet") == expected
