@@ -45,6 +45,7 @@ def _num_samples(recipe: Any, split: str, counts: Counts) -> int:
 
 
 def estimate_textures(params: dict[str, Any]) -> str:
+    """Draw one overlay of each kind here and scale up."""
     from pipeline import seeds
     from pipeline.config import section
     from pipeline.textures import KINDS, TexturesSection, draw_overlay
