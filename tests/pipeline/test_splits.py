@@ -111,7 +111,7 @@ def test_one_photo_under_any_name_and_container_is_one_row(tmp_path: Path) -> No
         "other.png",
     ]
     twins = {"b.bmp", "c.tiff", "misnamed.jpg", "renamed.png"}
-    assert reasons(built) == dict.fromkeys(twins, "the same pixels as a.png")
+    assert reasons(built) == dict.fromkeys(twins, "the same pixels as a.png (folder)")
 
 
 def test_a_photo_turned_by_exif_is_the_one_turned_by_pixels(tmp_path: Path) -> None:
@@ -122,7 +122,7 @@ def test_a_photo_turned_by_exif_is_the_one_turned_by_pixels(tmp_path: Path) -> N
     put(tmp_path / "turned.png", out.getvalue())
     put(tmp_path / "a.png", encoded(pixels(1)))
     assert reasons(index(tmp_path, everyone(tmp_path))) == {
-        "turned.png": "the same pixels as a.png"
+        "turned.png": "the same pixels as a.png (folder)"
     }
 
 
@@ -160,7 +160,7 @@ def test_a_copy_elsewhere_does_not_take_an_official_photos_place(tmp_path: Path)
         assert [(row["path"], row["split"]) for row in built["photos"]] == [
             ("sample/x.png", "test")
         ]
-        assert reasons(built) == {"folder/copy.png": "the same pixels as sample/x.png"}
+        assert reasons(built) == {"folder/copy.png": "the same pixels as sample/x.png (sample)"}
 
 
 def test_official_splits_and_groups_override_computed_ones(tmp_path: Path) -> None:
