@@ -1,10 +1,14 @@
 """The walk of CONTRIBUTING, done literally: a new family is one file and one line."""
 
+import os
 import re
 import shutil
+import subprocess
+import sys
 
 import cv2
 import numpy as np
+import pytest
 
 from tests.conftest import ROOT, load_yaml, run_stage, write_params
 
@@ -34,3 +38,25 @@ def test_a_corruption_is_added_as_contributing_says(tmp_path, astronaut) -> None
     assert sheet[:, :256].mean() > small.mean() + 5, "fog lightens"
     told = run_stage(tmp_path, "check", check=False, PYTHONPATH=str(tmp_path))
     assert "pipeline/corruptions/fog.py" in told.stderr, "check names the line for synth.reads"
+
+
+@pytest.mark.slow
+def test_the_added_corruption_is_tested_at_once(tmp_path) -> None:
+    for room in ("pipeline", "stages", "tests"):
+        shutil.copytree(ROOT / room, tmp_path / room)
+    for file in ("params.yaml", "pyproject.toml", "dvc.yaml"):
+        shutil.copyfile(ROOT / file, tmp_path / file)
+    (code,) = re.findall(r"```python\n(.*?)```", (ROOT / "CONTRIBUTING.md").read_text(), re.DOTALL)
+    fog = tmp_path / "pipeline/corruptions/fog.py"
+    fog.write_text(re.sub(r"(?m)^ {3}", "", code))
+    here = {"cwd": tmp_path, "capture_output": True, "text": True}
+    home = {**os.environ, "PYTHONPATH": str(tmp_path), "OMP_NUM_THREADS": "1"}
+    pins = [sys.executable, "-m", "tests.pipeline.corruptions.pins"]
+    assert subprocess.run(pins, env=home, **here).returncode == 0
+    contract = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", "fog",
+                "tests/pipeline/corruptions/test_contract.py"]  # fmt: skip
+    done = subprocess.run(contract, env=home, **here)
+    assert done.returncode == 0 and re.search(r"\d\d passed", done.stdout), done.stdout
+    fog.write_text(fog.read_text().replace("return mixed.reshape", "return (mixed + 1).reshape"))
+    done = subprocess.run(contract, env=home, **here)
+    assert done.returncode == 1 and "raise the version of fog" in done.stdout

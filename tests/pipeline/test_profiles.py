@@ -73,7 +73,7 @@ def test_jpeg_pairs_are_small_and_close_and_their_masks_exact(made: dict[str, Pa
         for profile, folder in made.items()
         if (manifest := read_manifest(folder / "data/shards/aged")).profile == profile
     }
-    # Tiles of 64 px, four files each in whole blocks of 512 bytes: at real sizes the gain is larger.
+    # Small tiles, each file in whole blocks of 512 bytes: at real sizes the gain is larger.
     assert sizes["jpeg"] < 0.9 * sizes["png"] and sizes["story"] < 0.9 * sizes["png"]
 
 

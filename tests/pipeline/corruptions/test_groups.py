@@ -124,6 +124,14 @@ def test_local_damage_on_both_is_to_be_kept_and_no_damage() -> None:
     assert load(grain(10.0)).damage(TILE, lambda *p: seeds.rng(1, *p)).keep is None
 
 
+def test_the_recipe_for_clean_tiles_leaves_out_what_they_went_through() -> None:
+    recipe = load(grain(9.0, on="both"), group("fixed", grain(5.0), grain(7.0, on="both")))
+    stored = draw(recipe, 7)
+    fresh = recipe.for_clean_tiles().damage(stored.clean, lambda *p: seeds.rng(8, *p))
+    assert fresh.clean.tobytes() == stored.clean.tobytes()
+    assert sigmas(stored) == [9.0, 5.0, 7.0] and sigmas(fresh) == [5.0]
+
+
 def test_a_group_may_be_asked_for_its_families_and_single_finds_them_inside() -> None:
     recipe = load(group("one", grain(1.0), {**SHAPES, "on": "input", "probability": 0.5}))
     assert [step.family for step in recipe.flat_steps()] == ["grain", "shapes"]
