@@ -56,7 +56,7 @@ def test_the_added_corruption_is_tested_at_once(tmp_path) -> None:
     contract = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", "fog",
                 "tests/pipeline/corruptions/test_contract.py"]  # fmt: skip
     done = subprocess.run(contract, env=home, **here)
-    assert done.returncode == 0 and re.search(r"\d\d passed", done.stdout), done.stdout
+    assert done.returncode == 0 and done.stdout.count(".") > 12, done.stdout
     fog.write_text(fog.read_text().replace("return mixed.reshape", "return (mixed + 1).reshape"))
     done = subprocess.run(contract, env=home, **here)
     assert done.returncode == 1 and "raise the version of fog" in done.stdout
