@@ -95,15 +95,15 @@ class ShardManifest(Section):
 
 def pack(samples: Iterable[Sample], profile: str = "png") -> tuple[bytes, int, str]:
     """Tar bytes of the samples, their number, and their content hash."""
-    parts: list[bytes] = []
+    tar = io.BytesIO()
     content: list[str] = []
     for sample in samples:
         members = _members(sample, profile)
         for name, data in members.items():
-            parts += _entry(f"{sample.key}.{name}", data)
+            tar.writelines(_entry(f"{sample.key}.{name}", data))
         content.append(content_sha256(sample))
-    parts.append(END_OF_TAR)
-    return b"".join(parts), len(content), sha256_bytes("\n".join(content).encode())
+    tar.write(END_OF_TAR)
+    return tar.getvalue(), len(content), sha256_bytes("\n".join(content).encode())
 
 
 def unpack(member: dict[str, Any], redraw: Redraw | None = None) -> Sample:
