@@ -1,7 +1,7 @@
-"""`python -m benchmarks NAME`: run `benchmarks/<name>.py` and keep its rows in
+"""`python -m benchmarks NAME [OPTION…]`: run `benchmarks/<name>.py` and keep its rows in
 `benchmarks/results/<name>.json`.
 
-A benchmark is a module whose `main()` returns rows: dicts of `id`, `what`, `ours`, `peer`, `ratio`,
+A benchmark is a module whose `main(*options)` returns rows: dicts of `id`, `what`, `ours`, `peer`, `ratio`,
 `floor` and `ceiling` (None where there is none); `ratio` ≥ `floor` always means good. A module that
 cannot measure here says why in one line and returns no rows: then nothing is written. Modules with
 a leading underscore are parts, not benchmarks.
@@ -51,7 +51,7 @@ def table(rows: list[dict]) -> str:
     )
 
 
-def run(name: str) -> int:
+def run(name: str = "", *options: str) -> int:
     """Measure, print, write."""
     if name not in names():
         near = difflib.get_close_matches(name, names(), 1)
@@ -59,7 +59,7 @@ def run(name: str) -> int:
         print(f"error: {name!r} is no benchmark{hint}; use one of {', '.join(names())}",
               file=sys.stderr)  # fmt: skip
         return 1
-    rows = importlib.import_module(f"benchmarks.{name}").main()
+    rows = importlib.import_module(f"benchmarks.{name}").main(*options)
     if not rows:
         return 0
     print(table(rows))
@@ -71,4 +71,4 @@ def run(name: str) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(run(sys.argv[1] if len(sys.argv) == 2 else ""))
+    sys.exit(run(*sys.argv[1:]))

@@ -1,7 +1,8 @@
 """A project to measure in: the embedded photos, an overlay bank, recipes of params.yaml."""
 
+from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from pipeline import png
 from pipeline.config import load_params
@@ -27,13 +28,20 @@ class Project(NamedTuple):
     photos: list[Photo]
     params: dict
 
-    def recipe(self, name: str) -> Recipe:
-        """A recipe with the overlays at hand."""
-        return Recipe.load(self.params, name, self.textures)
+    def recipe(self, name: str, side: int) -> Recipe:
+        """A recipe with the overlays at hand, for tiles that are whole photos."""
+        recipe = Recipe.load(self.params, name, self.textures)
+        section = recipe.section.model_copy(update={"photo_side_range": (side, side)})
+        return replace(recipe, section=section)
 
-    def maker(self, name: str) -> SampleMaker:
+    def maker(self, name: str, side: int) -> SampleMaker:
         """What draws a recipe's samples."""
-        return SampleMaker(name, SEED, self.recipe(name).damage)
+        return SampleMaker(name, SEED, self.recipe(name, side).damage)
+
+    def ranges(self, recipe: str, family: str) -> dict[str, Any]:
+        """A family's fields in a recipe."""
+        steps = Recipe.load(self.params, recipe, self.textures).flat_steps()
+        return next(step.corruption for step in steps if step.family == family).model_dump()
 
     def specs(self, side: int, per_photo: int, samples_per_shard: int) -> list[ShardSpec]:
         """Shards of tiles of all photos."""

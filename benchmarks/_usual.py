@@ -18,9 +18,6 @@ from PIL import Image
 Array = np.ndarray
 Rng = np.random.Generator
 Draw = Callable[[Array, Rng], tuple[Array, Array, Array, dict]]  # clean, corrupted, mask, story
-PHOTO_SIDES = (300, 512)
-SHAPES, SHAPE_SIZES, COVERED = (7, 12), (0.04, 0.11), (0.02, 0.35)
-SIGMAS, OVERLAYS, SCALES, OPACITIES = (5.0, 50.0), (1, 2), (0.8, 1.6), (0.3, 1.0)
 VISIBLE = 4  # levels
 
 
@@ -51,8 +48,14 @@ OPENCV = Codec(
 
 
 def write_shards(
-    paths: Sequence[Path], folder: Path, side: int, per_photo: int, codec: Codec, draw: Draw, seed: int
-) -> None:  # fmt: skip
+    paths: Sequence[Path],
+    folder: Path,
+    side: int,
+    per_photo: int,
+    codec: Codec,
+    draw: Draw,
+    seed: int,
+) -> None:
     """Tiles of all photos, damaged, as tars of 128 samples."""
     folder.mkdir(exist_ok=True)
     rng = np.random.Generator(np.random.PCG64(seed))
@@ -81,46 +84,49 @@ def random_tile(photo: Array, side: int, rng: Rng) -> Array:
     return np.pad(tile, missing, mode="symmetric") if tile.shape[:2] != (side, side) else tile
 
 
-def shapes(tile: Array, rng: Rng) -> tuple[Array, Array, Array, dict]:
-    """Squares and circles, drawn anew until they cover what they should."""
-    side = len(tile)
-    for _ in range(40):
-        told = _random_shapes(side, rng)
-        mask = np.zeros((side, side), np.uint8)
+class Shapes:
+    """Squares and circles, drawn anew until they cover what they should. `ranges`: of the family
+    `shapes` in params.yaml."""
+
+    def __init__(self, ranges: dict) -> None:
+        self.ranges = ranges
+
+    def __call__(self, tile: Array, rng: Rng) -> tuple[Array, Array, Array, dict]:
+        """Clean, corrupted, mask, story."""
+        side = len(tile)
+        for _ in range(40):
+            told = self._random_shapes(side, rng)
+            mask = np.zeros((side, side), np.uint8)
+            for one in told:
+                rows, columns, inside = _region(one, side)
+                mask[rows, columns][inside] = 255
+            low, high = self.ranges["covered_range"]
+            if low <= np.count_nonzero(mask) / mask.size <= high:
+                break
+        corrupted = tile.copy()
         for one in told:
             rows, columns, inside = _region(one, side)
-            mask[rows, columns][inside] = 255
-        if COVERED[0] <= np.count_nonzero(mask) / mask.size <= COVERED[1]:
-            break
-    corrupted = tile.copy()
-    for one in told:
-        rows, columns, inside = _region(one, side)
-        part = corrupted[rows, columns]
-        noise = one["fill"] == "noise"
-        fill = rng.integers(0, 256, (inside.sum(), 3)) if noise else np.array(one["color"])
-        part[inside] = (1 - one["opacity"]) * part[inside] + one["opacity"] * fill
-    return tile, corrupted, mask, {"shapes": told}
+            part = corrupted[rows, columns]
+            noise = one["fill"] == "noise"
+            fill = rng.integers(0, 256, (inside.sum(), 3)) if noise else np.array(one["color"])
+            part[inside] = (1 - one["opacity"]) * part[inside] + one["opacity"] * fill
+        return tile, corrupted, mask, {"shapes": told}
 
-
-def _random_shapes(side: int, rng: Rng) -> list[dict]:
-    photo = int(rng.integers(PHOTO_SIDES[0], PHOTO_SIDES[1] + 1))
-    span = max(photo, side)
-    corner = rng.integers(0, span - side + 1, 2)
-    low, high = SHAPE_SIZES
-    told = []
-    for _ in range(int(rng.integers(SHAPES[0], SHAPES[1] + 1))):
-        y, x = (int(place) for place in rng.integers(0, span, 2) - corner)
-        fill = ("color", "black", "white", "noise")[int(rng.integers(4))]
-        one = {
-            "kind": ("square", "circle")[int(rng.integers(2))], "y": y, "x": x, "fill": fill,
-            "size": max(1, round(low * (high / low) ** rng.random() * photo)),
-            "color": {"black": [0, 0, 0], "white": [255, 255, 255]}.get(
-                fill, rng.integers(0, 256, 3).tolist()
-            ),
-            "opacity": float(rng.uniform(0.6, 1.0)),
-        }  # fmt: skip
-        told.append(one)
-    return told
+    def _random_shapes(self, side: int, rng: Rng) -> list[dict]:
+        (least, most), (low, high) = self.ranges["num_range"], self.ranges["size_range"]
+        flat = {"black": [0, 0, 0], "white": [255, 255, 255]}
+        told = []
+        for _ in range(int(rng.integers(least, most + 1))):
+            y, x = (int(place) for place in rng.integers(0, side, 2))
+            fill = self.ranges["fills"][int(rng.integers(len(self.ranges["fills"])))]
+            one = {
+                "kind": ("square", "circle")[int(rng.integers(2))], "y": y, "x": x, "fill": fill,
+                "size": max(1, round(low * (high / low) ** rng.random() * side)),
+                "color": flat[fill] if fill in flat else rng.integers(0, 256, 3).tolist(),
+                "opacity": float(rng.uniform(*self.ranges["opacity_range"])),
+            }  # fmt: skip
+            told.append(one)
+        return told
 
 
 def _region(one: dict, side: int) -> tuple[slice, slice, Array]:
@@ -139,22 +145,26 @@ def _region(one: dict, side: int) -> tuple[slice, slice, Array]:
 class Aged:
     """Gray, gaussian grain, and overlays out of a folder, kept once they were read.
 
-    `channels`: 3 as albumentations' `ToGray` leaves them and networks read them, or 1.
+    `grain` and `texture`: the ranges of those families in params.yaml; `channels`: 3 as
+    albumentations' `ToGray` leaves them and networks read them, or 1.
     """
 
-    def __init__(self, textures: Path, codec: Codec, channels: int) -> None:
-        self.names = sorted(textures.glob("*.png"))
+    def __init__(
+        self, grain: dict, texture: dict, folder: Path, codec: Codec, channels: int
+    ) -> None:
+        self.grain, self.texture, self.names = grain, texture, sorted(folder.glob("*.png"))
         self.codec, self.channels = codec, channels
         self.overlays: dict[Path, Array] = {}
 
     def __call__(self, tile: Array, rng: Rng) -> tuple[Array, Array, Array, dict]:
         """Clean, corrupted, mask, story."""
-        gray, sigma = self.codec.to_gray(tile), float(rng.uniform(*SIGMAS))
+        gray, sigma = self.codec.to_gray(tile), float(rng.uniform(*self.grain["sigma_range"]))
+        least, most = self.texture["num_range"]
         told, amplitudes = [], []
-        for _ in range(int(rng.integers(OVERLAYS[0], OVERLAYS[1] + 1))):
+        for _ in range(int(rng.integers(least, most + 1))):
             name = self.names[int(rng.integers(len(self.names)))]
-            mode = ("screen", "add", "multiply")[int(rng.integers(3))]
-            opacity = float(rng.uniform(*OPACITIES))
+            mode = self.texture["modes"][int(rng.integers(len(self.texture["modes"])))]
+            opacity = float(rng.uniform(*self.texture["opacity_range"]))
             amplitudes.append((self._cut(name, len(tile), rng) * (opacity / 255), mode))
             told.append({"name": name.stem, "mode": mode, "opacity": opacity})
         corrupted, mask = aged_in_float64(gray, sigma, amplitudes, rng)
@@ -167,8 +177,8 @@ class Aged:
         if path not in self.overlays:
             self.overlays[path] = np.array(Image.open(path).convert("L"))
         overlay = self.overlays[path]
-        scale = rng.uniform(*SCALES) * rng.integers(PHOTO_SIDES[0], PHOTO_SIDES[1] + 1)
-        part = min(len(overlay), max(1, round(side * len(overlay) / scale)))
+        scale = rng.uniform(*self.texture["scale_range"])
+        part = min(len(overlay), max(1, round(len(overlay) / scale)))
         top, left = rng.integers(0, len(overlay) - part + 1, 2)
         cut = cv2.resize(overlay[top : top + part, left : left + part], (side, side))
         cut = np.rot90(cut, int(rng.integers(4)))

@@ -19,7 +19,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks import _usual
-from benchmarks._project import SEED, Project, make_project
+from benchmarks._project import MEGAPIXELS, SEED, Project, make_project
 from benchmarks._timing import Task, cpu_seconds, interleaved, one_thread, row
 from pipeline import png, seeds, shards, synthesis
 from pipeline.corruptions import CORRUPTIONS, Corruption
@@ -66,7 +66,7 @@ def photo_to_shard(
 ) -> list[dict]:
     """Rows of one recipe and tile size: beside Pillow, beside OpenCV, beside encoding alone."""
     specs = project.specs(side, per_photo, sizes.samples_per_shard)
-    maker, out = project.maker(recipe), project.raw.parent
+    maker, out = project.maker(recipe, side), project.raw.parent
     count = sum(len(spec.tiles) for spec in specs)
     made = [sample for spec in specs for sample in make_samples(spec, maker)]
     store = Store(out / "ours", "png")
@@ -89,10 +89,11 @@ def photo_to_shard(
 def _peers(recipe: str, project: Project, codec: _usual.Codec) -> dict[str, _usual.Draw]:
     """Suffix of the row → damage; gray pictures are stored in three channels, then in one."""
     if recipe == "shapes":
-        return {"": _usual.shapes}
+        return {"": _usual.Shapes(project.ranges(recipe, "shapes"))}
+    grain, texture = project.ranges(recipe, "grain"), project.ranges(recipe, "texture")
     return {
-        "": _usual.Aged(project.textures, codec, 3),
-        "-one-channel": _usual.Aged(project.textures, codec, 1),
+        "": _usual.Aged(grain, texture, project.textures, codec, 3),
+        "-one-channel": _usual.Aged(grain, texture, project.textures, codec, 1),
     }
 
 
@@ -185,59 +186,52 @@ def show_shares(title: str, steps: dict[str, float]) -> None:
 
 def aged_kernel(project: Project, sizes: Sizes) -> dict:
     """Gray, grain and one overlay of the tile's size, with the mask; no file, no story."""
-    side = sizes.kernel_side
-    photo = synthesis.load_photo(project.raw, project.photos[1], 80.0)
-    tile = _usual.random_tile(photo, side, seeds.rng(SEED, "kernel"))
-    families = {name: _family(name, project) for name in ("grayscale", "grain", "texture")}
-    drawn = {
-        name: one.draw((side, side), seeds.rng(SEED, "kernel", name))
-        for name, one in families.items()
-    }
-    drawn["texture"]["overlays"][0] |= {"side": project_side(project), "mode": "screen"}
-    amplitude = png.decode(
-        (project.textures / f"{drawn['texture']['overlays'][0]['name']}.png").read_bytes()
-    )
-    amplitude = _usual.random_tile(amplitude, side, seeds.rng(SEED, "cut"))[:, :, 0] / 255.0
-    rng = seeds.rng(SEED, "noise")
+    side, rng = sizes.kernel_side, seeds.rng(SEED, "kernel")
+    photo = project.photos[-1]
+    pixels = synthesis.load_photo(project.raw, photo, MEGAPIXELS)
+    tiles = [_usual.random_tile(pixels, side, rng) for _ in range(16)]
+    families = [_family(name, project) for name in ("grayscale", "grain", "texture")]
+    drawn = [family.draw((side, side), rng) for family in families]
+    overlay = png.decode(next(project.textures.glob("*.png")).read_bytes())
+    drawn[2]["overlays"][0] |= {"side": len(overlay), "mode": "screen"}  # cut, not resized
+    amplitude = _usual.random_tile(overlay, side, rng)[:, :, 0] / 255
+    luma = np.array([0.299, 0.587, 0.114])
 
     def ours() -> None:
-        pixels = tile
-        for name, one in families.items():
-            pixels, _ = one.apply(pixels, drawn[name])
+        for tile in tiles:
+            for family, told in zip(families, drawn, strict=True):
+                tile, _ = family.apply(tile, told)
 
     def peer() -> None:
-        gray = tile @ np.array([0.299, 0.587, 0.114])
-        _usual.aged_in_float64(gray, drawn["grain"]["sigma"], [(amplitude, "screen")], rng)
+        for tile in tiles:
+            sigma = drawn[1]["sigma"]
+            _usual.aged_in_float64(tile @ luma, sigma, [(amplitude, "screen")], rng)
 
-    taken = interleaved({"ours": ours, "peer": peer}, 30 * sizes.repeats)
+    taken = interleaved({"ours": ours, "peer": peer}, 3 * sizes.repeats)
     what = f"gray, grain and one overlay on {side}², MP/s, vs numpy float64"
-    rates = {name: side * side / 1e6 / seconds for name, seconds in taken.items()}
+    rates = {name: len(tiles) * side * side / 1e6 / seconds for name, seconds in taken.items()}
     return row("aged-kernel", what, rates["ours"], rates["peer"], 15)
 
 
 def _family(name: str, project: Project) -> Corruption:
-    """As the recipe `aged` has it, but one overlay."""
-    step = next(step for step in project.recipe("aged").flat_steps() if step.family == name)
-    changes = {"num_range": (1, 1)} if name == "texture" else {}
-    return CORRUPTIONS[name](**step.corruption.model_dump() | changes).bind(project.textures)
-
-
-def project_side(project: Project) -> int:
-    """Of the overlays: drawn at this side they are cut, not resized."""
-    return len(png.decode(next(project.textures.glob("*.png")).read_bytes()))
+    """As the recipe `aged` has it, but with one overlay."""
+    ranges = project.ranges("aged", name)
+    ranges |= {"num_range": (1, 1)} if name == "texture" else {}
+    return CORRUPTIONS[name](**ranges).bind(project.textures)
 
 
 def two_processes(project: Project, sizes: Sizes) -> dict:
     """Wall time of the same shards made by one process and by two, their start included."""
     specs = project.specs(*sizes.processes_tiles, sizes.samples_per_shard)
     count = sum(len(spec.tiles) for spec in specs)
+    maker = project.maker("shapes", sizes.processes_tiles[0])
     best: dict[int, float] = {}
     for turn in range(sizes.processes_repeats):
         for number in (1, 2):
             out = project.raw.parent / f"{number}-{turn}" / "shards"
             start = time.perf_counter()
             synthesize(
-                "shapes", specs, project.maker("shapes"), Store(out, "png"), Processes(number),
+                "shapes", specs, maker, Store(out, "png"), Processes(number),
                 lambda done, total: None,
             )  # fmt: skip
             seconds = time.perf_counter() - start

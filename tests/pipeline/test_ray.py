@@ -1,5 +1,6 @@
 """Ray makes the bytes that one process makes, whichever worker, machine or driver dies."""
 
+import contextlib
 import os
 import shutil
 import signal
@@ -34,8 +35,8 @@ MEMORY = 100 << 20
 
 @dataclass(frozen=True)
 class ToldStore(Store):
-    """A store that notes in `notes` which machine began and ended which shard, and takes its
-    time. With `deadly`, the first worker that begins the named shard dies."""
+    """A store that notes in `notes` which machine and process began and ended which shard, and
+    takes its time. With `deadly`, the first worker that begins the named shard dies."""
 
     notes: Path = Path()
     seconds: float = 0.0
@@ -43,13 +44,13 @@ class ToldStore(Store):
 
     def make(self, spec, make_sample):
         node = ray.get_runtime_context().get_node_id()
-        begun = Counter(name for _, name, _ in notes_of(self.notes))
-        self.note("began", spec.name, node)
+        begun = Counter(name for _, name, *_ in notes_of(self.notes))
+        self.note("began", spec.name, node, str(os.getpid()))
         if spec.name == self.deadly and not begun[spec.name]:
             os.kill(os.getpid(), signal.SIGKILL)
         time.sleep(self.seconds)
         row = super().make(spec, make_sample)
-        self.note("ended", spec.name, node)
+        self.note("ended", spec.name, node, str(os.getpid()))
         return row
 
     def note(self, *words):
@@ -162,7 +163,7 @@ def test_a_killed_worker_is_made_up_for(cluster, specs, tmp_path):
     store = told_store(tmp_path, deadly="train-00004.tar")
     synthesize("upside", specs, turned, store, RayExecutor(cluster.address), silent)
     assert tree(store.folder) == made_here(specs, tmp_path / "here")
-    begun = Counter(name for word, name, _ in notes_of(store.notes) if word == "began")
+    begun = Counter(name for word, name, *_ in notes_of(store.notes) if word == "began")
     assert begun["train-00004.tar"] == 2 and set(begun.values()) == {1, 2}
 
 
@@ -171,20 +172,42 @@ def test_a_machine_killed_half_way_changes_no_byte(cluster, specs, tmp_path):
     lost = cluster.second.node_id
 
     def kill(done, total):
-        ended = {node for word, _, node in notes_of(store.notes) if word == "ended"}
-        if cluster.second is not None and done >= 6 and len(ended) == 2:
+        if done >= 6 and cluster.second is not None:
+            freeze(store.notes, lost)
             cluster.remove_node(cluster.second, allow_graceful=False)
             cluster.second = None
+            for pid in {pid for _, _, node, pid in notes_of(store.notes) if node == lost}:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(int(pid), signal.SIGKILL)
 
     synthesize("upside", specs, turned, store, RayExecutor(cluster.address), kill)
-    assert cluster.second is None
     assert tree(store.folder) == made_here(specs, tmp_path / "here")
-    notes = notes_of(store.notes)
-    torn = [name for word, name, node in notes
-            if word == "began" and node == lost and ("ended", name, lost) not in notes]  # fmt: skip
-    assert torn  # it was at work when it died
-    for name in torn:
-        assert any(note[:2] == ("ended", name) and note[2] != lost for note in notes)
+    assert cluster.second is None
+    torn = unfinished(store.notes, lost)
+    assert len(torn) == 1
+    ended = {(name, node) for word, name, node, _ in notes_of(store.notes) if word == "ended"}
+    assert {name for name, node in ended if node != lost} >= set(torn)
+    assert {node for _, node in ended} > {lost}  # both had made some
+
+
+def unfinished(notes, node):
+    """Shard → process, of those that a machine began and did not end."""
+    mine = [note for note in notes_of(notes) if note[2] == node]
+    ended = {name for word, name, _, _ in mine if word == "ended"}
+    return {name: int(pid) for _, name, _, pid in mine if name not in ended}
+
+
+def freeze(notes, node):
+    """Stop the process of a machine in the middle of a shard, which it will never end."""
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        for pid in unfinished(notes, node).values():
+            os.kill(pid, signal.SIGSTOP)
+            if pid in unfinished(notes, node).values():
+                return
+            os.kill(pid, signal.SIGCONT)
+        time.sleep(0.01)
+    raise AssertionError("that machine does not work")
 
 
 # a cluster of this machine alone, by the command

@@ -249,7 +249,7 @@ def test_a_killed_worker_is_a_one_line_error_and_the_next_run_finishes(home, und
     assert child.returncode == 1 and "Traceback" not in error
     told = [line for line in error.splitlines() if not line.startswith("synth aged: ")]
     assert told == [
-        "error: shards: a worker process died; run it again, it goes on where it stopped"
+        "error: synth: a worker process died; run it again, it goes on where it stopped"
     ]
     before = finished(home)
     assert synth(home, tmp_path / "out", "--workers", "2", keep_work=True) == undisturbed

@@ -189,14 +189,14 @@ def test_a_system_of_other_pictures_than_its_recipes_is_refused(built: Path) -> 
 def test_check_names_every_problem_at_once(project: Path) -> None:
     change(project, "train.aged_unet.steps", "many")
     change(project, "recipes.aged.sources", ["smaple"])
-    change(project, "synth.aged.reads", ["pipeline/corruptions/grain.py"] * 4)
+    change(project, "synth.aged.reads", ["pipeline/corruptions/grain.py"] * 8)
     done = run_stage(project, "check", check=False)
     told = done.stdout + done.stderr
     assert done.returncode == 1
     for expected in (
         "train.aged_unet.steps",
         "'smaple' is not among sources",
-        "write [pipeline/corruptions/grayscale.py",
+        "write [pipeline/corruptions/grain.py",
     ):
         assert expected in told
 

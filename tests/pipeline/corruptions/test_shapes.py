@@ -24,7 +24,7 @@ def test_shapes_cover_what_they_should(side: int, photo_side: int, bank: Path) -
         assert drawn["covered"] == round(covered[-1], 5)
     share = np.mean([0.02 <= one <= 0.35 for one in covered])
     assert share >= 0.99
-    assert np.std(covered) > 0.04  # and not always the same
+    assert np.std(covered) > 0.03  # and not always the same
 
 
 @pytest.mark.parametrize("channels", [1, 3])
