@@ -23,6 +23,7 @@ class Damages(Protocol):
     def damage(
         self, tile: Array, rng_of: Callable[..., np.random.Generator], photo_side: int | None = None
     ) -> Any: ...
+    def replay(self, tile: Array, story: dict[str, Any]) -> Any: ...
 
 
 EXACT = ("horizontal_flip", "vertical_flip", "turn")  # move pixels, never mix or change them
@@ -111,38 +112,49 @@ def _compose(steps: Sequence[AugmentStep]) -> Any:
 def as_albumentations(recipe: Damages, p: float = 1.0) -> Any:
     """A recipe (`corruptions.Recipe`) as an albumentations transform, for other pipelines.
 
-    Its targets: ``image``, uint8 H×W×3, is damaged; ``mask``, uint8 H×W, gets 255 where local
-    damage lies, over what it held. The picture's short side counts as the photo's. Seeds come from
-    albumentations; ``transform.get_applied_params`` and ReplayCompose tell each story.
+    Its targets: ``image``, uint8 H×W×3 or H×W, is damaged and keeps its shape; ``mask``, H×W, gets
+    255 where local damage lies, over what it held. The picture's short side counts as the photo's.
+    Seeds come from albumentations; what was drawn is the parameter ``story``.
     """
     import albumentations
+
+    targets = albumentations.core.type_definitions.Targets
 
     class DrawRecipe(albumentations.DualTransform):  # type: ignore[misc]
         """Damage of a recipe on `image`, its mask on `mask`."""
 
-        _targets = (albumentations.core.type_definitions.Targets.IMAGE,
-                    albumentations.core.type_definitions.Targets.MASK)  # fmt: skip
+        _targets = (targets.IMAGE, targets.MASK)
 
         def get_params_dependent_on_data(
             self, params: dict[str, Any], data: dict[str, Any]
         ) -> dict[str, Any]:
+            image = data["image"]
+            if image.dtype != np.uint8:
+                raise ParamsError(f"image of {image.dtype}", "is not uint8", "damage it before")
             seed = seeds.seed_of(self.random_generator)
             made = recipe.damage(
-                data["image"],
-                lambda *purpose: seeds.rng(seed, *purpose),
-                min(data["image"].shape[:2]),
+                _deep(image), lambda *purpose: seeds.rng(seed, *purpose), min(image.shape[:2])
             )
-            return {"made": made, "story": made.story}
+            return {"story": made.story, "tile": image}
 
-        def apply(self, img: Array, made: Any, **params: Any) -> Array:
-            out: Array = made.corrupted
-            return out
+        def apply(self, img: Array, story: dict[str, Any], **params: Any) -> Array:
+            made: Array = recipe.replay(_deep(img), story).corrupted
+            if made.shape[2] == 1 and img.ndim == 3:  # gray, in as many channels as came in
+                return np.repeat(made, img.shape[2], axis=2)
+            return made.reshape(img.shape)
 
-        def apply_to_mask(self, mask: Array, made: Any, **params: Any) -> Array:
-            drawn = made.mask if mask.ndim == 2 else made.mask[:, :, None]
-            return np.where(drawn > 0, np.asarray(255, mask.dtype), mask)
+        def apply_to_mask(
+            self, mask: Array, story: dict[str, Any], tile: Array, **params: Any
+        ) -> Array:
+            drawn = recipe.replay(_deep(tile), story).mask
+            return np.where(drawn.reshape(mask.shape) > 0, np.asarray(255, mask.dtype), mask)
 
         def get_transform_init_args_names(self) -> tuple[str, ...]:
             return ()
 
     return DrawRecipe(p=p)
+
+
+def _deep(image: Array) -> Array:
+    """H×W as H×W×1."""
+    return image if image.ndim == 3 else image[:, :, None]

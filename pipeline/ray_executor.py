@@ -104,8 +104,7 @@ class RayExecutor:
         try:
             import ray
         except ImportError:
-            step = "`pip install 'patina-restore[ray]'`"
-            raise ParamsError("executor ray", "Ray is not installed", step) from None
+            raise ParamsError("executor ray", "is not installed", "`pip install ray`") from None
         logging.getLogger("ray").setLevel(logging.ERROR)
         with _own_signals() as restore:
             self._connect(ray)

@@ -71,8 +71,7 @@ class Store:
 
     def make(self, spec: ShardSpec, make_sample: MakeSample) -> ShardRow:
         """Make one shard and keep it."""
-        profile = self.profile if spec.split == "train" else "png"
-        data, row = make_shard(spec, make_sample, profile)
+        data, row = make_shard(spec, make_sample, profile_of(spec.split, self.profile))
         self.put(row, data)
         return row
 
@@ -108,6 +107,11 @@ class AnyStore(Protocol):
     def make(self, spec: ShardSpec, make_sample: MakeSample) -> ShardRow: ...
     def find(self, spec: ShardSpec) -> ShardRow | None: ...
     def finish(self, recipe: str, rows: list[ShardRow]) -> None: ...
+
+
+def profile_of(split: str, profile: str) -> str:
+    """What a split's shards hold in a recipe of this profile."""
+    return profile if split == "train" else "png"
 
 
 def make_shard(

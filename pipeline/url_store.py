@@ -135,7 +135,7 @@ class UrlStore:
         where = re.sub(r"//[^/@]*@", "//", self.url.rstrip("/"))  # passwords are not told
         what = f"{type(error).__name__}: {error}"[:MAX_TOLD].removesuffix(": ")
         if isinstance(error, ImportError):
-            step = "install what it needs (for s3: `pip install 'patina-restore[s3]'`)"
+            step = "install that and run it again"
         elif isinstance(error, LASTING):
             step = "name a URL that can be written"
         else:

@@ -26,7 +26,9 @@ class Made:
         """Take the shards over that still stand in `folder` as they were made."""
         try:
             known = json.loads(self.path.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+        except (OSError, ValueError, RecursionError):
+            return
+        if not isinstance(known, dict):
             return
         for spec in specs:
             old = known.get(spec.fingerprint(self.maker))

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 COLUMNS = 4
 MAX_CELL_PIXELS = 50_000_000
+GALLERY_QUALITY = 85
 
 
 @command
@@ -49,9 +50,11 @@ def preview(
 
 
 def _draw_gallery(photo: Path | None, family: str | None, output: Path) -> None:
+    from pipeline import images
     from pipeline.config import lookup
     from pipeline.corruptions import CORRUPTIONS
     from pipeline.files import write_bytes
+    from pipeline.png import decode
     from stages.gallery import draw_gallery, sample_photos
 
     root = project_root()
@@ -59,7 +62,10 @@ def _draw_gallery(photo: Path | None, family: str | None, output: Path) -> None:
     photos = sample_photos()
     if photo is not None:
         photos = [_read_photo(photo, lookup(read_params(root), "index.max_megapixels"))]
-    write_bytes(output, draw_gallery(names, photos, root / "data/textures"))
+    picture = draw_gallery(names, photos, root / "data/textures")
+    if output.suffix.lower() in (".jpg", ".jpeg"):
+        picture = images.encode_jpeg(decode(picture), GALLERY_QUALITY)
+    write_bytes(output, picture)
     say(f"{len(names)} families at five severities: {output}")
 
 

@@ -129,7 +129,7 @@ class _Job:
 
 
 def _to_folder(job: _Job, target: Path, layout: Layout) -> list[ShardRow]:
-    from pipeline.files import sha256_file
+    from pipeline.files import sha256_bytes, sha256_file
     from pipeline.folders import LISTING, FolderStore
     from pipeline.shards import MANIFEST
     from pipeline.synthesis import Store
@@ -145,7 +145,8 @@ def _to_folder(job: _Job, target: Path, layout: Layout) -> list[ShardRow]:
             rows = job.fill(FolderStore(work / "shards"), work)
             finish(job.root, work, {"shards": (target, LISTING)})
             return rows
-        made = Made(work.parent / "made.json", job.maker)
+        place = sha256_bytes(str(target.resolve()).encode())[:8]
+        made = Made(work.parent / f"made-{place}.json", job.maker)
         made.reuse(job.specs, target, shards)
         rows = job.fill(shards, work)
         finish(job.root, work, {"shards": (target, MANIFEST)})
@@ -212,12 +213,13 @@ def _remake(
 
     from pipeline.errors import ParamsError
     from pipeline.files import write_bytes
-    from pipeline.synthesis import make_shard
+    from pipeline.synthesis import make_shard, profile_of
 
     for spec in specs:
         for tile in spec.tiles:
             if tile.key == key:
-                data, _ = make_shard(replace(spec, name=f"{key}.tar", tiles=(tile,)), make, profile)
+                alone = replace(spec, name=f"{key}.tar", tiles=(tile,))
+                data, _ = make_shard(alone, make, profile_of(spec.split, profile))
                 write_bytes(target / f"{key}.tar", data)
                 say(f"{target / key}.tar")
                 return

@@ -7,15 +7,19 @@ import hashlib
 import json
 import shutil
 from collections.abc import Iterator, Sequence
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
 
-from pipeline.files import lock, publish, sha256_bytes, sha256_file, to_json, write_json
+from pipeline.files import DiskError, lock, publish, sha256_bytes, sha256_file, to_json, write_json
 from stages.closure import import_closure
 
 PUBLISHED = "published.json"
+PACKAGES = ("albumentations", "isal", "numpy", "opencv-python-headless", "pillow", "torch")
+MARKS = ("manifest.json", "files.json", "best.safetensors", "metrics.json", "data.json")
+OURS = ("data", "models", "reports")  # folders of a project that its stages may overwrite
 
 
 @contextlib.contextmanager
@@ -28,6 +32,8 @@ def workspace(
     `code` files, so that work is resumed only by the very code and data that began it. Earlier work
     is dropped when dvc.lock already holds its outs.
     """
+    for out in outs:
+        _refuse_foreign(root, out)
     home = root / ".work" / stage.replace("/", "-")
     with contextlib.ExitStack() as stack:
         for held in sorted({*outs, home}):
@@ -46,13 +52,18 @@ def finish(root: Path, folder: Path, outs: dict[str, tuple[Path, str | None]]) -
         if out.is_relative_to(root):
             published[name] = out.relative_to(root).as_posix()
     write_json(folder / PUBLISHED, published)
+    for older in folder.parent.glob(f"*/{PUBLISHED}"):  # finished, and now out of date
+        if older.parent != folder:
+            shutil.rmtree(older.parent)
 
 
 def fingerprint(code: Sequence[str], inputs: Any) -> str:
-    """A short hash of `inputs` (JSON data) and of the import closure of the `code` files."""
+    """A short hash of `inputs` (JSON data), of the import closure of the `code` files, and of the
+    versions of the packages whose arithmetic ends up in outs."""
     source = Path(__file__).resolve().parent.parent
     files = {file: sha256_file(source / file) for file in import_closure(source, *code)}
-    return sha256_bytes(to_json([files, inputs]).encode())[:16]
+    versions = [version(name) for name in PACKAGES]
+    return sha256_bytes(to_json([files, versions, inputs]).encode())[:16]
 
 
 def dvc_hash(path: Path) -> str:
@@ -64,6 +75,14 @@ def dvc_hash(path: Path) -> str:
     rows = [{"md5": dvc_hash(f), "relpath": f.relative_to(path).as_posix()} for f in files]
     text = json.dumps(sorted(rows, key=lambda row: row["relpath"]), sort_keys=True)
     return _md5(text.encode()).hexdigest() + ".dir"
+
+
+def _refuse_foreign(root: Path, out: Path) -> None:
+    """Publishing removes what is not of the new out: never a user's own files."""
+    if any(out.resolve().is_relative_to((root / ours).resolve()) for ours in OURS):
+        return
+    if out.is_dir() and any(out.iterdir()) and not any((out / mark).is_file() for mark in MARKS):
+        raise DiskError(out, "holds other files, which would be removed", "name an empty folder")
 
 
 def _drop_finished(root: Path, home: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 import numpy as np
 from pydantic import Field, field_validator
@@ -16,6 +16,7 @@ from pipeline.errors import ParamsError, ReplayError
 
 Story = dict[str, Any]
 RngOf = Callable[..., np.random.Generator]
+Repeats = Annotated[int, Field(ge=1, le=50)]
 STEP_KEYS = ("family", "on", "probability")
 
 
@@ -59,7 +60,7 @@ class GroupSection(Section):
 
     order: Literal["fixed", "shuffled", "one"]
     probability: Share
-    repeat_range: tuple[Positive, Positive]
+    repeat_range: tuple[Repeats, Repeats]
     steps: tuple[dict[str, Any], ...] = Field(min_length=1)
 
     _ordered = field_validator("repeat_range")(ordered)
@@ -92,7 +93,8 @@ class Damaged:
     from.
 
     `keep` marks local damage that is in the target too, and so must survive restoration; None for
-    recipes without any such step. `tile` is what all was drawn on.
+    recipes without any such step. A pixel may be in both masks: a defect under a scratch. `tile` is
+    what all was drawn on.
     """
 
     clean: Array
@@ -159,14 +161,18 @@ class Recipe:
         """The same bytes again from a story. Raises ReplayError when the code's version differs."""
         clean = corrupted = tile
         mask = np.zeros(tile.shape[:2], np.uint8)
-        keeps = any(s.on == "both" and s.corruption.extent == "local" for s in self.flat_steps())
+        both = (step for step in self.flat_steps() if step.on == "both" != self.skipped)
+        keeps = any(step.corruption.extent == "local" for step in both)
         keep = np.zeros_like(mask) if keeps else None
         for told in story["steps"]:
             step = self._step_of(told)
             same = clean is corrupted
             corrupted, touched = step.corruption.apply(corrupted, told["drawn"])
             if step.on == "both":
-                clean = corrupted if same else step.corruption.apply(clean, told["drawn"])[0]
+                clean, aside = (
+                    (corrupted, touched) if same else step.corruption.apply(clean, told["drawn"])
+                )
+                touched = touched | aside
             if step.corruption.extent == "local":
                 if step.on == "both" and keep is not None:
                     keep = keep | touched
@@ -177,10 +183,10 @@ class Recipe:
     def _step_of(self, told: Story) -> Step:
         path, family = told["step"], told["family"]
         step = _walk(self.steps, path)
-        if step is None or step.family != family:
+        if step is None or (step.family, step.on) != (family, told["on"]):
             raise ReplayError(
                 f"recipe {self.name}",
-                f"step {path} of the story is {family!r}, not a step of it",
+                f"step {path} of the story is {family!r} on {told['on']}, not a step of it",
                 "replay it with the params that made it",
             )
         version = step.corruption.version

@@ -255,3 +255,19 @@ def test_a_transform_draws_what_the_recipe_draws():
     made = recipe.replay(noise(), story)
     np.testing.assert_array_equal(made.corrupted, out["image"])
     np.testing.assert_array_equal(made.mask, out["mask"])
+
+
+@pytest.mark.parametrize("shape", [(SIDE, SIDE), (SIDE, SIDE, 1), (SIDE, SIDE, 3)])
+def test_a_transform_keeps_the_shape_of_gray_and_color(shape):
+    steps = [Step(name, "input", 1.0, CORRUPTIONS[name].at(1.0)) for name in ("grayscale", "dust")]
+    picture = rng(0, "gray").integers(0, 256, shape, np.uint8)
+    compose = albumentations.Compose([as_albumentations(Recipe("r", SECTION, tuple(steps)))])
+    out = compose(image=picture, mask=np.zeros((SIDE, SIDE), np.uint8))
+    assert out["image"].shape == picture.shape and out["image"].dtype == np.uint8
+    assert out["mask"].shape == (SIDE, SIDE)
+
+
+def test_a_transform_of_floats_is_refused_in_one_line():
+    recipe = Recipe("r", SECTION, (Step("dust", "input", 1.0, CORRUPTIONS["dust"].at(1.0)),))
+    with pytest.raises(ParamsError, match="float32: is not uint8"):
+        as_albumentations(recipe)(image=noise().astype(np.float32))

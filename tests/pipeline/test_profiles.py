@@ -2,6 +2,8 @@
 leaves alone."""
 
 import shutil
+import tarfile
+from importlib.metadata import version
 from pathlib import Path
 
 import cv2
@@ -14,8 +16,9 @@ from pipeline.config import load_params
 from pipeline.corruptions import Recipe
 from pipeline.errors import ShardError
 from pipeline.images import encode_png
-from pipeline.shards import Sample, read_manifest, read_samples
+from pipeline.shards import Sample, read_manifest, read_samples, read_shard
 from pipeline.stream import Stream, StreamSection
+from stages import workspace
 from stages.synth import plan
 from tests.conftest import Params, run_stage, small_params, tree, write_params
 
@@ -184,3 +187,51 @@ def test_shards_taken_over_must_still_be_whole(tmp_path: Path) -> None:
         shutil.rmtree(work)
     run_stage(folder, "synth", "aged", "--workers", "1")
     assert tree(folder / "data/shards/aged") == expected
+
+
+def test_a_sample_remade_alone_is_that_of_its_split(made: dict[str, Path], tmp_path: Path) -> None:
+    folder = made["story"]
+    shards = folder / "data/shards/aged"
+    for split in ("train", "test"):
+        member = read_shard(shards, read_manifest(shards).of_split(split)[0])[0]
+        run_stage(folder, "synth", "aged", "--only", member["__key__"], "--out", tmp_path)
+        with tarfile.open(tmp_path / f"{member['__key__']}.tar") as tar:
+            alone = {one.name.split(".", 1)[1]: tar.extractfile(one).read() for one in tar}
+        assert alone == {name: data for name, data in member.items() if name[0] != "_"}
+
+
+def test_a_record_of_nonsense_is_no_record(tmp_path: Path, made: dict[str, Path]) -> None:
+    folder = shutil.copytree(made["png"], tmp_path / "project")
+    before = tree(folder / "data/shards/aged")
+    shutil.rmtree(folder / ".work")
+    run_stage(folder, "synth", "aged", "--workers", "1")
+    (record,) = folder.glob(".work/synth-aged/made-*.json")
+    for text in ("[]", "{", '{"x": 1}', "[" * 100_000):
+        record.write_text(text)
+        for work in folder.glob(".work/synth-aged/*/"):
+            shutil.rmtree(work)
+        run_stage(folder, "synth", "aged", "--workers", "1")
+    assert tree(folder / "data/shards/aged") == before
+
+
+def test_a_folder_of_other_files_is_never_emptied(tmp_path: Path, made: dict[str, Path]) -> None:
+    victim = tmp_path / "victim"
+    (victim / "sub").mkdir(parents=True)
+    (victim / "sub/thesis.txt").write_text("years of work")
+    for words in (["--format", "folders"], []):
+        done = run_stage(made["png"], "synth", "aged", *words, "--out", victim, check=False)
+        assert done.returncode == 1 and "holds other files" in done.stderr
+        assert tree(victim) == {"sub/thesis.txt": b"years of work"}
+
+
+def test_another_version_of_a_package_makes_all_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = workspace.fingerprint(["pipeline/png.py"], [])
+    assert now == workspace.fingerprint(["pipeline/png.py"], [])
+    for package in ("opencv-python-headless", "isal", "numpy"):
+        with monkeypatch.context() as changed:
+            changed.setattr(
+                workspace,
+                "version",
+                lambda name, package=package: "9.9" if name == package else version(name),
+            )
+            assert workspace.fingerprint(["pipeline/png.py"], []) != now

@@ -132,6 +132,31 @@ def test_the_recipe_for_clean_tiles_leaves_out_what_they_went_through() -> None:
     assert sigmas(stored) == [9.0, 5.0, 7.0] and sigmas(fresh) == [5.0]
 
 
+def test_what_two_steps_drew_into_the_target_is_all_kept() -> None:
+    steps = [{**SHAPES, "num_range": [3, 4], "on": "both", "probability": 1.0} for _ in "12"]
+    recipe = load(*steps)
+    made = draw(recipe, 3)
+    alone = [Recipe("r", recipe.section, (step,)) for step in recipe.steps]
+    told = [{**made.story["steps"][n], "step": [0]} for n in (0, 1)]
+    keeps = [
+        one.replay(TILE, {**made.story, "steps": [step]}).keep
+        for one, step in zip(alone, told, strict=True)
+    ]
+    assert (keeps[0] & ~keeps[1]).any() and (keeps[1] & ~keeps[0]).any()
+    np.testing.assert_array_equal(made.keep, keeps[0] | keeps[1])
+
+
+def test_a_story_is_bound_to_the_pictures_it_was_drawn_on() -> None:
+    both, alone = (load({**SHAPES, "on": on, "probability": 1.0}) for on in ("both", "input"))
+    with pytest.raises(ReplayError, match="not a step of it"):
+        alone.replay(TILE, draw(both, 3).story)
+
+
+def test_fresh_damage_on_clean_tiles_claims_to_know_nothing_of_what_to_keep() -> None:
+    recipe = load({**SHAPES, "on": "both", "probability": 1.0}, grain(5.0)).for_clean_tiles()
+    assert draw(recipe, 3).keep is None
+
+
 def test_a_group_may_be_asked_for_its_families_and_single_finds_them_inside() -> None:
     recipe = load(group("one", grain(1.0), {**SHAPES, "on": "input", "probability": 0.5}))
     assert [step.family for step in recipe.flat_steps()] == ["grain", "shapes"]
@@ -146,6 +171,7 @@ def test_a_group_may_be_asked_for_its_families_and_single_finds_them_inside() ->
         ({"order": "random"}, "steps.0.order"),
         ({"repeat_range": [3, 1]}, "steps.0.repeat_range"),
         ({"repeat_range": [0, 1]}, "steps.0.repeat_range"),
+        ({"repeat_range": [1, 1_000_000]}, "steps.0.repeat_range"),
         ({"steps": []}, "steps.0.steps"),
         ({"famly": "grain"}, "steps.0.famly is not a known key"),
         ({"steps": [{"family": "grian", "on": "input", "probability": 1.0}]}, "steps.0.family"),
