@@ -1,10 +1,10 @@
 """`python -m benchmarks NAME [OPTION…]`: run `benchmarks/<name>.py` and keep its rows in
 `benchmarks/results/<name>.json`.
 
-A benchmark is a module whose `main(*options)` returns rows: dicts of `id`, `what`, `ours`, `peer`, `ratio`,
-`floor` and `ceiling` (None where there is none); `ratio` ≥ `floor` always means good. A module that
-cannot measure here says why in one line and returns no rows: then nothing is written. Modules with
-a leading underscore are parts, not benchmarks.
+A benchmark is a module whose `main(*options)` returns rows: dicts of `id`, `what`, `ours`, `peer`,
+`ratio`, `floor` and `ceiling` (None where there is none); `ratio` ≥ `floor` always means good. A
+module that cannot measure here says why in one line and returns no rows: then nothing is written.
+Modules with a leading underscore are parts, not benchmarks.
 """
 
 import difflib

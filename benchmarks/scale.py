@@ -18,11 +18,11 @@ from skimage import data
 
 from benchmarks._project import SEED, Project, make_project
 from benchmarks._timing import cpu_seconds, interleaved, one_thread
-from pipeline.corruptions import Tiles
+from pipeline.corruptions import Recipe, Tiles
 from pipeline.files import sha256_bytes, write_bytes
 from pipeline.images import encode_jpeg
 from pipeline.splits import Photo, load_photo
-from pipeline.synthesis import make_shard
+from pipeline.synthesis import SampleMaker, forget_photos, make_shard
 from pipeline.tiling import ShardSpec, SynthesisSection, plan_split
 
 PAIRS = 10**9
@@ -89,12 +89,14 @@ def measured(name: str, what: str, ours: float) -> dict:
 def costs_of(project: Project, recipe: str, sizes: Sizes) -> list[Cost]:
     """Of one recipe in each profile."""
     specs = project.specs(sizes.side, sizes.per_photo, sizes.per_photo)  # a photo a shard
-    maker, found = project.maker(recipe), []
+    damage = Recipe.load(project.params, recipe, project.textures).damage
+    maker, found = SampleMaker(recipe, SEED, damage), []
     count = sum(len(spec.tiles) for spec in specs)
     sums: dict[str, int] = {}
 
     def make(profile: str) -> Callable[[], None]:
         def run() -> None:
+            forget_photos()
             sums[profile] = sum(len(make_shard(spec, maker, profile)[0]) for spec in specs)
 
         return run
@@ -122,13 +124,14 @@ def beside(rate: float, seconds: float, num_bytes: float) -> list[str]:
     """What the table leaves out: decoding rates (MP/s), planning (CPU seconds, bytes a tile)."""
     num_shards = -(-PAIRS // PER_SHARD)
     hours = num_shards * PHOTOS_PER_SHARD * 12 / rate / 3600
-    return [
-        f"shards of {PER_SHARD} samples: {num_shards:,}",
-        f"decoding: {rate:.0f} MP/s a core; 12-megapixel photos, {PHOTOS_PER_SHARD} a shard of "
-        f"{PER_SHARD}: {hours:,.0f} core-hours more",
-        f"planning all at once: {seconds * PAIRS / 3600:.1f} hours of one core, "
+    cells = {
+        f"shards of {PER_SHARD} samples": f"{num_shards:,}",
+        "decoding JPEGs": f"{rate:.0f} MP/s a core: 12-megapixel photos, {PHOTOS_PER_SHARD} a "
+        f"shard, are up to {hours:,.0f} core-hours more",
+        "planning all at once": f"{seconds * PAIRS / 3600:.1f} hours of one core, "
         f"{num_bytes * PAIRS / 1e9:.0f} GB of memory",
-    ]
+    }
+    return ["| beside | |", "| --- | --- |", *(f"| {one} | {cells[one]} |" for one in cells)]
 
 
 def planning(num_photos: int, per_photo: int, side: int) -> tuple[float, float]:

@@ -186,7 +186,7 @@ def _own_signals() -> Iterator[Callable[[], None]]:
     mine = signal.getsignal(signal.SIGTERM)
 
     def restore() -> None:
-        if threading.current_thread() is threading.main_thread():
+        if mine is not None and threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, mine)
 
     try:

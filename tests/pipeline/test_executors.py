@@ -3,12 +3,14 @@
 import itertools
 import operator
 import os
+import sys
 
 import pytest
 
-from pipeline.errors import ImageError, ShardError
+from pipeline.errors import ImageError, ParamsError, ShardError
 from pipeline.executors import Processes, run_here
 from pipeline.files import sha256_bytes
+from pipeline.ray_executor import RayExecutor
 
 EXECUTORS = [run_here, Processes(1), Processes(2)]
 DATA = [bytes([number]) * number for number in range(12)]
@@ -55,3 +57,9 @@ def test_an_expected_failure_comes_home_whole(execute):
 def test_a_dead_worker_process_is_one_line():
     with pytest.raises(ShardError, match="a worker process died; run it again"):
         list(Processes(2)(os._exit, [3, 4, 5]))
+
+
+def test_a_missing_ray_is_one_line(monkeypatch):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(ParamsError, match="executor ray: is not installed; `pip install ray`"):
+        list(RayExecutor()(sha256_bytes, DATA))

@@ -466,3 +466,39 @@ def test_a_photo_that_changed_since_it_was_indexed_is_one_line(home, tmp_path):
 def test_a_tile_spec_tells_all_that_a_sample_depends_on():
     """A worker gets nothing else: the fields are pinned, new ones need a thought on stability."""
     assert TileSpec._fields == ("photo", "key", "top", "left", "side")
+
+
+@pytest.mark.parametrize("room", [256_000_000, 1_000_000, 0])
+def test_shards_of_a_group_share_decoded_photos_as_far_as_there_is_room(
+    home, recipe, monkeypatch, room
+):
+    from pipeline import synthesis
+
+    specs = plan(home, train_photos(home), cut(), SynthesisSection(
+        photos_per_group=16, samples_per_shard=20))  # fmt: skip
+    make = SampleMaker("aged", 7, recipe.damage)
+    alone = []
+    for spec in specs:
+        synthesis.forget_photos()
+        alone.append(make_shard(spec, make))
+    decoded = []
+
+    def load(folder, photo, limit):
+        decoded.append(photo.name)
+        return load_photo(folder, photo, limit)
+
+    load_photo = synthesis.load_photo
+    monkeypatch.setattr(synthesis, "load_photo", load)
+    monkeypatch.setattr(synthesis, "KEPT_BYTES", room)
+    synthesis.forget_photos()
+    assert [make_shard(spec, make) for spec in specs] == alone
+    held = sum(pixels.nbytes for pixels in synthesis._kept.values())
+    shown = sum(len({tile.photo.name for tile in spec.tiles}) for spec in specs)
+    names = set(decoded)
+    assert held <= room
+    if room == 256_000_000:
+        assert len(decoded) == len(names)
+    else:
+        assert len(decoded) == shown if room == 0 else len(names) < len(decoded) < shown
+    synthesis.forget_photos()
+    assert not synthesis._kept
