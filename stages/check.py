@@ -150,6 +150,10 @@ def _find_empty_splits(params: dict[str, Any], counts: dict[tuple[str, str], int
     from pipeline.errors import ParamsError
     from pipeline.shards import SPLITS
 
+    nameless = [name for name in params["synth"] if not params["recipes"][name]["sources"]]
+    if nameless:
+        where = f"params: recipes.{nameless[0]}.sources"
+        return [ParamsError(where, "names no source", "name one of `sources`")]
     return [
         ParamsError(
             f"params: recipes.{name}.sources",

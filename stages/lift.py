@@ -43,8 +43,10 @@ def lift(
         raise ImageError(scan, "is a picture, not a blank page", "scan a blank frame or page")
     overlay = overlay_with_alpha(pixels) if alpha else overlay_from_scan(pixels)
     planes = overlay if alpha else overlay[:, :, None]
-    write_bytes(output, images.encode_png(planes))
     marked = overlay[:, :, 3] if alpha else overlay
+    if not (marked > VISIBLE).any():
+        raise ImageError(scan, "shows no marks to lift", "scan a worn blank frame or page")
+    write_bytes(output, images.encode_png(planes))
     say(f"{(marked > VISIBLE).mean():.1%} of {scan.name} is marked: {output}")
 
 

@@ -53,9 +53,8 @@ def _folders(root: Path, recipe: str | None) -> list[Path]:
     home = root / "data/shards"
     found = [manifest.parent for manifest in sorted(home.glob(f"{recipe or '*'}/{MANIFEST}"))]
     if not found:
-        raise ShardError(
-            home, f"holds no shards{f' of {recipe}' if recipe else ''}", "run `dvc repro`"
-        )
+        step = f"run `patina synth {recipe}`" if recipe else "run `dvc repro`"
+        raise ShardError(home, f"holds no shards{f' of {recipe}' if recipe else ''}", step)
     return found
 
 

@@ -81,8 +81,8 @@ def test_alpha_is_for_other_programs(tmp_path: Path) -> None:
 def test_a_flat_page_gives_nothing(tmp_path: Path, level: int) -> None:
     write(tmp_path / "scan.png", np.full((300, 200), level, np.uint8))
     done = lift(tmp_path / "scan.png", "-o", tmp_path / "marks.png")
-    assert done.exit_code == 0 and done.stdout.startswith("0.0%")
-    assert not read(tmp_path / "marks.png").any()
+    assert done.exit_code == 1 and "shows no marks to lift" in done.stderr
+    assert not (tmp_path / "marks.png").exists()
 
 
 def test_grain_and_lamp_are_no_marks(tmp_path: Path) -> None:
