@@ -120,9 +120,9 @@ def test_a_given_photo_side_is_used_and_told() -> None:
     [
         ("version", 0, "the story is of version 0, the code of 2"),
         ("version", 3, "the story is of version 3, the code of 2"),
-        ("family", "shapes", r"step \[0\] of the story is 'shapes', not a step of it"),
-        ("step", [5], r"step \[5\] of the story is 'grain', not a step of it"),
-        ("step", [0, 1], r"step \[0, 1\] of the story is 'grain', not a step of it"),
+        ("family", "shapes", r"step \[0\] of the story is 'shapes' on input, not a step of it"),
+        ("step", [5], r"step \[5\] of the story is 'grain' on input, not a step of it"),
+        ("step", [0, 1], r"step \[0, 1\] of the story is 'grain' on input, not a step of it"),
     ],
 )
 def test_a_story_of_other_code_or_params_is_refused(key: str, value: object, said: str) -> None:
