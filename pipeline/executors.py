@@ -1,5 +1,5 @@
-"""Who fills the shards: this process, processes of this machine, or a Ray cluster; the bytes never
-depend on it."""
+"""Who fills shards and reads photos: this process, processes of this machine, or (shards) a Ray
+cluster; the bytes never depend on it."""
 
 from __future__ import annotations
 
@@ -31,10 +31,11 @@ def run_here(task: Callable[[Work], Done], items: Iterable[Work]) -> Iterator[Do
 
 
 class Processes:
-    """Processes of this machine. Raises ShardError when one of them dies."""
+    """Processes of this machine. Raises ShardError that begins with `where` when one of them
+    dies."""
 
-    def __init__(self, number: int) -> None:
-        self.number = number
+    def __init__(self, number: int, where: str = "synth") -> None:
+        self.number, self.where = number, where
 
     def __call__(self, task: Callable[[Work], Done], items: Iterable[Work]) -> Iterator[Done]:
         """At most twice as many items are under way as there are processes."""
@@ -55,7 +56,7 @@ class Processes:
                         yield future.result()
             except BrokenProcessPool:
                 raise ShardError(
-                    "synth", "a worker process died", "run it again, it goes on where it stopped"
+                    self.where, "a worker process died", "run it again, it goes on where it stopped"
                 ) from None
             finally:
                 for future in running:

@@ -46,6 +46,8 @@ def decode(data: bytes, max_megapixels: float) -> Picture:
     """
     if not data:
         raise ImageError("photo", "the file is empty", "copy it again")
+    # Pillow's own guard, at twice this, is for a whole process: it must not be below ours
+    Image.MAX_IMAGE_PIXELS = max(Image.MAX_IMAGE_PIXELS or 0, int(max_megapixels * MEGAPIXEL))
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -160,7 +162,8 @@ def _decode_deep(image: Image.Image, data: bytes) -> Array:
     if image.format == "PNG":
         _check_chunks(data)
     tags = image.tag_v2 if image.format == "TIFF" else {}  # type: ignore[attr-defined]
-    if tags.get(284, 1) != 1 or tags.get(262, 1) not in (1, 2):  # OpenCV reads those wrongly
+    layout = tags.get(284, 1), tags.get(262, 1), 1 in tags.get(338, ())  # the last: premultiplied
+    if layout not in ((1, 1, False), (1, 2, False)):  # OpenCV reads others wrongly
         raise ImageError(
             "photo", "its 16-bit layout is not supported", "export it as gray or RGB, interleaved"
         )
@@ -176,6 +179,10 @@ def _decode_deep(image: Image.Image, data: bytes) -> Array:
 
 
 def _decode_pillow(image: Image.Image) -> Array:
+    if image.mode == "LAB" or (image.format == "TIFF" and 2 in image.tag_v2.get(339, ())):  # type: ignore[attr-defined]
+        raise ImageError(
+            "photo", "Lab or signed pixels are not supported", "export it as gray or RGB"
+        )
     if image.mode in ("I", "F", "I;16", "I;16B", "I;16L"):
         raise ImageError(
             "photo", f"pixel type {image.mode} is not supported", "export it as 8 or 16 bit"
@@ -276,8 +283,8 @@ def _fitting_profile(picture: Picture, gray: bool) -> bool:
 
 def _reason(error: Exception) -> str:
     text = " ".join(str(error).split())[:160]
-    return (
-        "cannot be identified as a photo"
-        if "cannot identify" in text
-        else text or type(error).__name__
-    )
+    if isinstance(error, Image.DecompressionBombError):
+        return f"far more megapixels than allowed ({text.split(' exceeds')[0]})"
+    if "cannot identify" in text:
+        return "cannot be identified as a photo"
+    return text or type(error).__name__

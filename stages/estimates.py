@@ -15,7 +15,7 @@ Counts = dict[tuple[str, str], int]  # (source, split) → photos
 def count_photos(root: Path, params: dict[str, Any]) -> tuple[Counts, bool]:
     """Photos by source and split: of the index, or what the sources will bring."""
     from pipeline.config import section
-    from pipeline.sources.folder import walk
+    from pipeline.sources.folder import strays, walk
     from pipeline.sources.sample import PHOTOS
     from pipeline.splits import IndexSection, read_index
 
@@ -25,10 +25,12 @@ def count_photos(root: Path, params: dict[str, Any]) -> tuple[Counts, bool]:
     path = root / "data/index.json"
     if path.is_file():
         index = json.loads(path.read_text(encoding="utf-8"))
-        known = sum(row["source"] == "folder" for row in [*index["photos"], *index["rejected"]])
+        rows = [*index["photos"], *index["rejected"]]
+        files = (row for row in rows if row.get("kind") != "left out")  # links and the like
+        known = sum(row["source"] == "folder" for row in files)
         for photo in read_index(path):
             counts[photo.source, photo.split] = counts.get((photo.source, photo.split), 0) + 1
-        if known == total:
+        if known == total + len(list(strays(tree))):
             return counts, True
     elif "sample" in params["sources"]:
         counts = {("sample", split): len(names) for split, names in PHOTOS.items()}

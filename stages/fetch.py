@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -10,12 +12,16 @@ import typer
 
 from stages.console import command, make_app, progress, project_root, read_params, say
 
+MAX_TOLD = 10  # files left out that are named one by one
+MEGABYTE = 1_000_000
+
 
 @command
 def fetch(out: Annotated[Path | None, typer.Option(help="Folder for the photos.")] = None) -> None:
     """Bring the photos of all sources together, with a listing of sizes and hashes."""
     from pipeline.config import lookup
-    from pipeline.sources import LISTING, make_source, write_listing
+    from pipeline.files import check_writable
+    from pipeline.sources import LISTING, make_source, scratch, write_listing
     from stages.workspace import finish, workspace
 
     root = project_root()
@@ -23,21 +29,48 @@ def fetch(out: Annotated[Path | None, typer.Option(help="Folder for the photos."
     sources = {name: make_source(name, block) for name, block in blocks.items()}
     target = out or root / "data/raw"
     code = ["stages/fetch.py", *(f"pipeline/sources/{name}.py" for name in sources)]
+    for place in (root / ".work", target, *(target / name for name in sources)):
+        check_writable(place)
     with workspace(root, "fetch", code, blocks, [target]) as work:
         for name, source in sources.items():
             folder = work / "raw" / name
             with progress(f"fetch {name}") as show:
-                files = source.fetch(root, folder, show)
-            kept = {file.file for file in files} | {LISTING}
-            for stale in folder.iterdir() if folder.is_dir() else ():
-                if stale.name not in kept:
+                files, left_out = source.fetch(root, folder, Shown(show))
+            listing = write_listing(folder, name, files, left_out)
+            for stale in folder.iterdir():
+                if stale.name not in listing.names():
                     stale.unlink()
-            write_listing(folder, name, files)
+            shutil.rmtree(scratch(folder), ignore_errors=True)
             say(f"{name}: {len(files)} files, {sum(f.num_bytes for f in files) / 1e6:.1f} MB")
+            for one in left_out[:MAX_TOLD]:
+                say(f"left out {one.name}: {one.reason}")
+            if len(left_out) > MAX_TOLD:
+                say(f"left out {len(left_out) - MAX_TOLD} more: see {target / name / LISTING}")
         for stale in target.iterdir() if target.is_dir() else ():
             if stale.is_dir() and stale.name not in sources:
                 shutil.rmtree(stale)
         finish(root, work, {f"raw/{name}": (target / name, LISTING) for name in sources})
+
+
+class Shown:
+    """A source's progress for ``show(done, total, note)``: files as they are, downloads in MB with
+    their rate and the time that is left."""
+
+    def __init__(self, show: Callable[..., None]) -> None:
+        self.show, self.name, self.start, self.began = show, "", 0, 0.0
+
+    def __call__(self, done: int, total: int, name: str = "") -> None:
+        """Files, or bytes of the download `name`."""
+        if not name:
+            self.show(done, total)
+            return
+        now = time.monotonic()
+        if name != self.name:  # what an earlier run brought says nothing of the rate
+            self.name, self.start, self.began = name, done, now
+        rate = (done - self.start) / max(now - self.began, 1e-3)
+        left = f", {(total - done) / rate:.0f} s left" if rate and total > done else ""
+        note = f"MB of {name}, {rate / MEGABYTE:.1f} MB/s{left}"
+        self.show(done // MEGABYTE, max(1, total // MEGABYTE), note)
 
 
 app = make_app(fetch, "fetch")

@@ -31,7 +31,7 @@ def reads_of(recipe: Recipe, places: int) -> list[str]:
     textured = [BANK] if f"{FAMILIES}/texture.py" in files else []
     if len(files) + len(textured) > places:
         files = [FAMILIES]
-    reads = [*files, *textured]
+    reads = [*files, *textured] or [f"{FAMILIES}/__init__.py"]  # nothing is drawn
     return reads + [reads[-1]] * (places - len(reads))
 
 

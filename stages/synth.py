@@ -10,14 +10,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from stages.card import CODE, card_of
 from stages.console import command, make_app, progress, project_root, read_params, say
 from stages.recipes import family_files, inputs_of
 
 if TYPE_CHECKING:
+    from pipeline.cards import Card
     from pipeline.corruptions import Recipe
     from pipeline.executors import Executor
     from pipeline.shards import ShardRow
-    from pipeline.synthesis import AnyStore, SampleMaker
+    from pipeline.synthesis import AnyStore, MakeSample
     from pipeline.tiling import ShardSpec
 
 
@@ -57,16 +59,19 @@ def synth(
 
     A folder is locked while it is written. A URL cannot be: never let two runs write to one.
     """
-    from pipeline.config import read_seed
+    from pipeline.config import lookup, read_seed
     from pipeline.corruptions import Recipe
     from pipeline.errors import ParamsError
+    from pipeline.given import GIVEN, GivenMaker
     from pipeline.synthesis import SampleMaker
     from pipeline.url_store import is_url
 
     root = project_root()
     params = read_params(root)
     loaded = Recipe.load(params, recipe, root / "data/textures")
-    make = SampleMaker(recipe, read_seed(params), loaded.damage)
+    make: MakeSample = SampleMaker(recipe, read_seed(params), loaded.damage)
+    if recipe == GIVEN:
+        make = GivenMaker(root / "data/raw", lookup(params, "index.max_megapixels"))
     if address != "local" and executor is Runner.local:
         raise ParamsError(f"--address {address}", "is Ray's", "add --executor ray")
     specs = plan(root, params, loaded)
@@ -95,7 +100,7 @@ class _Job:
     root: Path
     params: dict[str, Any]
     recipe: Recipe
-    make: SampleMaker
+    make: MakeSample
     specs: list[ShardSpec]
     runner: Runner
     address: str
@@ -110,7 +115,12 @@ class _Job:
     def maker(self) -> str:
         from stages.workspace import fingerprint
 
-        return fingerprint(self.code, inputs_of(self.root, self.params, self.recipe.name))
+        inputs = inputs_of(self.root, self.params, self.recipe.name)
+        return fingerprint(self.code, inputs, without=CODE)
+
+    @property
+    def card(self) -> Card:
+        return card_of(self.root, self.params, self.recipe, self.specs)
 
     def fill(self, store: AnyStore, writes: Path | None) -> list[ShardRow]:
         from pipeline.executors import Processes, run_here
@@ -129,7 +139,7 @@ class _Job:
 
 
 def _to_folder(job: _Job, target: Path, layout: Layout) -> list[ShardRow]:
-    from pipeline.files import sha256_bytes, sha256_file
+    from pipeline.files import sha256_bytes, sha256_file, write_bytes
     from pipeline.folders import LISTING, FolderStore
     from pipeline.shards import MANIFEST
     from pipeline.synthesis import Store
@@ -149,6 +159,8 @@ def _to_folder(job: _Job, target: Path, layout: Layout) -> list[ShardRow]:
         made = Made(work.parent / f"made-{place}.json", job.maker)
         made.reuse(job.specs, target, shards)
         rows = job.fill(shards, work)
+        for file, data in job.card.files(rows).items():
+            write_bytes(work / "shards" / file, data)
         finish(job.root, work, {"shards": (target, MANIFEST)})
         made.remember(job.specs, rows)
     return rows
@@ -157,7 +169,7 @@ def _to_folder(job: _Job, target: Path, layout: Layout) -> list[ShardRow]:
 def _to_url(job: _Job, url: str) -> list[ShardRow]:
     from pipeline.url_store import UrlStore
 
-    store = UrlStore(url, job.recipe.section.profile, job.maker)
+    store = UrlStore(url, job.recipe.section.profile, job.maker, job.card.files)
     store.begin()
     return job.fill(store, None)
 
@@ -178,6 +190,7 @@ def plan(root: Path, params: dict[str, Any], recipe: Recipe) -> list[ShardSpec]:
     """Every shard that the recipe asks for. Raises ParamsError for a split without photos."""
     from pipeline.config import lookup, read_seed, section
     from pipeline.errors import ParamsError
+    from pipeline.given import GIVEN, check_given
     from pipeline.shards import SPLITS
     from pipeline.splits import photos_of, read_index
     from pipeline.tiling import SynthesisSection, plan_split
@@ -187,6 +200,8 @@ def plan(root: Path, params: dict[str, Any], recipe: Recipe) -> list[ShardSpec]:
     specs = []
     for split in SPLITS:
         chosen = list(photos_of(photos, recipe.section.sources, split))
+        if recipe.name == GIVEN:
+            chosen = check_given(recipe.steps, recipe.section.profile, chosen)
         if not chosen:
             sources = ", ".join(recipe.section.sources)
             raise ParamsError(
@@ -206,9 +221,7 @@ def plan(root: Path, params: dict[str, Any], recipe: Recipe) -> list[ShardSpec]:
     return specs
 
 
-def _remake(
-    specs: list[ShardSpec], make: SampleMaker, key: str, target: Path, profile: str
-) -> None:
+def _remake(specs: list[ShardSpec], make: MakeSample, key: str, target: Path, profile: str) -> None:
     from dataclasses import replace
 
     from pipeline.errors import ParamsError

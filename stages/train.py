@@ -79,6 +79,7 @@ def make_run(root: Path, params: dict[str, Any], system: str, device: str, worke
 
     from pipeline.config import read_seed, section
     from pipeline.corruptions import Recipe
+    from pipeline.errors import ParamsError
     from pipeline.shards import read_manifest, read_samples
     from pipeline.stream import Stream
     from pipeline.systems import make_system
@@ -92,6 +93,9 @@ def make_run(root: Path, params: dict[str, Any], system: str, device: str, worke
     step = -(-total // block.val_samples)  # spread over the whole split: neighbours show one photo
     recipe = Recipe.load(params, block.recipe, root / "data/textures")
     samples = list(islice(read_samples(folder, "val"), 0, None, step))
+    if block.stream.mode == "fly" and any(sample.story.get("given") for sample in samples):
+        where = f"params: train.{system}.stream.mode"
+        raise ParamsError(where, "photos brought the damage of these shards", "write mode: stored")
     seed = read_seed(params)
     whole = manifest.profile == "story"  # its tiles went through no step yet
     draw = (recipe if whole else recipe.for_clean_tiles()).damage

@@ -57,11 +57,13 @@ def finish(root: Path, folder: Path, outs: dict[str, tuple[Path, str | None]]) -
             shutil.rmtree(older.parent)
 
 
-def fingerprint(code: Sequence[str], inputs: Any) -> str:
-    """A short hash of `inputs` (JSON data), of the import closure of the `code` files, and of the
-    versions of the packages whose arithmetic ends up in outs."""
+def fingerprint(code: Sequence[str], inputs: Any, without: tuple[str, ...] = ()) -> str:
+    """A short hash of `inputs` (JSON data), of the import closure of the `code` files but for those
+    whose paths begin with one of `without`, and of the versions of the packages whose arithmetic
+    ends up in outs."""
     source = Path(__file__).resolve().parent.parent
-    files = {file: sha256_file(source / file) for file in import_closure(source, *code)}
+    closure = [file for file in import_closure(source, *code) if not file.startswith(without)]
+    files = {file: sha256_file(source / file) for file in closure}
     versions = [version(name) for name in PACKAGES]
     return sha256_bytes(to_json([files, versions, inputs]).encode())[:16]
 

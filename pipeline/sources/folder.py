@@ -6,9 +6,24 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from pipeline.errors import SourceError
-from pipeline.files import copy_file, sha256_file
 from pipeline.photos import SUFFIXES
-from pipeline.sources import SOURCES, ListedFile, Progress, Source, is_whole, plain_name
+from pipeline.sources import (
+    SOURCES,
+    Brought,
+    LeftOut,
+    ListedFile,
+    Progress,
+    Source,
+    printable,
+    take,
+)
+
+KINDS = {
+    stat.S_IFLNK: "a link, not followed",
+    stat.S_IFDIR: "a folder",
+    stat.S_IFIFO: "a pipe",
+    stat.S_IFSOCK: "a socket",
+}
 
 
 @SOURCES.add
@@ -17,7 +32,7 @@ class Folder(Source):
 
     path: str
 
-    def fetch(self, root: Path, folder: Path, progress: Progress) -> list[ListedFile]:
+    def fetch(self, root: Path, folder: Path, progress: Progress) -> Brought:
         """Copy every image file under safe names; their own names stay in the listing.
 
         An empty tree is fine: only a recipe that needs its photos will miss them.
@@ -30,40 +45,32 @@ class Folder(Source):
         found = list(walk(tree))
         listed: dict[str, ListedFile] = {}
         for done, path in enumerate(found, 1):
-            try:
-                digest, size = sha256_file(path), path.stat().st_size
-            except OSError as error:
-                reason = error.strerror or "cannot be read"
-                raise SourceError(printable(path), reason, "make it readable or move it") from None
-            file = plain_name(path.stem, digest, path.suffix.lower())
-            if not is_whole(folder / file, size, digest):
-                copy_file(path, folder / file)
-            listed.setdefault(
-                file,
-                ListedFile(
-                    name=printable(path.relative_to(tree)),
-                    file=file,
-                    num_bytes=size,
-                    sha256=digest,
-                    split=None,
-                    group=None,
-                    licence=None,
-                ),
-            )
+            row = take(path, printable(path.relative_to(tree)), folder)
+            listed.setdefault(row.file, row)
             progress(done, len(found))
-        return list(listed.values())
+        return Brought(list(listed.values()), list(strays(tree)))
 
 
 def walk(tree: Path) -> Iterator[Path]:
     """Image files below `tree`, sorted; neither links nor anything that is no regular file."""
+    return (path for path, kind in _look(tree) if kind == stat.S_IFREG)
+
+
+def strays(tree: Path) -> Iterator[LeftOut]:
+    """What `walk` leaves out though it is named like a photo, or might lead to some."""
+    for path, kind in _look(tree):
+        if kind != stat.S_IFREG:
+            name = printable(path.relative_to(tree))
+            yield LeftOut(name=name, reason=KINDS.get(kind, "a device"))
+
+
+def _look(tree: Path) -> Iterator[tuple[Path, int]]:
+    """Whatever is named like a photo below `tree`, and every link to a folder, with its kind."""
     for home, folders, names in os.walk(tree, followlinks=False):
         folders.sort(key=os.fsencode)
-        for name in sorted(names, key=os.fsencode):
+        for name in sorted((*names, *folders), key=os.fsencode):
             path = Path(home, name)
-            if path.suffix.lower() in SUFFIXES and stat.S_ISREG(path.lstat().st_mode):
-                yield path
-
-
-def printable(path: Path) -> str:
-    """The path as text that any JSON file can hold, whatever its bytes."""
-    return os.fsencode(path).decode("utf-8", "backslashreplace")
+            kind = stat.S_IFMT(path.lstat().st_mode)
+            linked = name in folders and kind == stat.S_IFLNK
+            if linked or path.suffix.lower() in SUFFIXES:
+                yield path, kind

@@ -318,7 +318,7 @@ BOMBS = [
 
 @pytest.mark.parametrize(("kind", "side"), BOMBS)
 def test_a_bomb_is_refused(kind: str, side: int) -> None:
-    with pytest.raises(ImageError, match=r"megapixels|decompression bomb|cannot be identified"):
+    with pytest.raises(ImageError, match=r"megapixels|cannot be identified"):
         photos.decode(huge(kind, side), LIMIT)
 
 

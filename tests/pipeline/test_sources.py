@@ -1,6 +1,7 @@
 """Sources bring photos under safe names, list what they brought, and never leave their tree."""
 
 import os
+import socket
 import subprocess
 import sys
 import tempfile
@@ -43,7 +44,7 @@ def quiet(done: int, total: int) -> None:
 
 
 def fetch(inbox: Path, folder: Path) -> list[ListedFile]:
-    return make_source("folder", {"path": str(inbox)}).fetch(Path("/"), folder, quiet)
+    return make_source("folder", {"path": str(inbox)}).fetch(Path("/"), folder, quiet).files
 
 
 def identities(folder: Path) -> dict[str, tuple[int, int]]:
@@ -60,7 +61,7 @@ def inbox(tmp_path: Path) -> Path:
 @pytest.fixture(scope="module")
 def sample(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[ListedFile]]:
     folder = tmp_path_factory.mktemp("sample")
-    files = make_source("sample", {}).fetch(folder, folder, quiet)
+    files = make_source("sample", {}).fetch(folder, folder, quiet).files
     write_listing(folder, "sample", files)
     return folder, files
 
@@ -106,7 +107,7 @@ def test_fetching_the_sample_again_mends_it_and_touches_nothing_else(
     folder, files = sample
     before = identities(folder)
     (folder / "astronaut.png").write_bytes(b"broken")
-    assert make_source("sample", {}).fetch(folder, folder, quiet) == files
+    assert make_source("sample", {}).fetch(folder, folder, quiet).files == files
     after = identities(folder)
     changed = {name for name in before if before[name] != after[name]}
     assert changed == {"astronaut.png"}
@@ -136,15 +137,33 @@ def test_links_and_loops_are_not_followed(inbox: Path, tmp_path: Path) -> None:
     (inbox / "loop").symlink_to(inbox)
     (inbox / "self.png").symlink_to("self.png")
     (inbox / "dangling.png").symlink_to("nowhere.png")
-    assert [file.name for file in fetch(inbox, tmp_path / "out")] == ["mine.png"]
+    files, left_out = make_source("folder", {"path": str(inbox)}).fetch(
+        tmp_path, tmp_path / "out", quiet
+    )
+    assert [file.name for file in files] == ["mine.png"]
+    assert {one.name: one.reason for one in left_out} == dict.fromkeys(
+        ("link.png", "outside", "loop", "self.png", "dangling.png"), "a link, not followed"
+    )
     assert secret.read_bytes() not in tree(tmp_path / "out").values()
 
 
-def test_pipes_and_folders_named_like_photos_are_no_photos(inbox: Path, tmp_path: Path) -> None:
+def test_pipes_and_folders_named_like_photos_are_no_photos(
+    inbox: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(inbox)
     os.mkfifo(inbox / "pipe.png")
     put(inbox / "folder.png/inside.png", photo(2))
     (inbox / "empty.jpg").mkdir()
-    assert [file.name for file in fetch(inbox, tmp_path / "out")] == ["folder.png/inside.png"]
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind("socket.jpg")  # from inside: a socket's path must be short
+    files, left_out = make_source("folder", {"path": str(inbox)}).fetch(
+        tmp_path, tmp_path / "out", quiet
+    )
+    assert [file.name for file in files] == ["folder.png/inside.png"]
+    assert {one.name: one.reason for one in left_out} == {
+        "pipe.png": "a pipe", "folder.png": "a folder", "empty.jpg": "a folder",
+        "socket.jpg": "a socket",
+    }  # fmt: skip
 
 
 NAMES = [
@@ -154,7 +173,8 @@ NAMES = [
     "x" * 251 + ".png", "é" * 125 + ".png",
     unicodedata.normalize("NFC", "Ä.png"), unicodedata.normalize("NFD", "Ä.png"),
     "CASE.png", "case.png", "\u202egnp.png", "\udce9\udcff.png", "0.png",
-    "#.png", "~.png", ".a.png",
+    "#.png", "~.png", ".a.png", "%s.png", "${HOME}.png", "a,b.png", "\u0301.png", "a\rb.png",
+    "\x1b[31m.png", "ﬁ.png", "\u200b.png", "a.png.png", "<a>&amp;.png", "|x.png",
 ]  # fmt: skip
 
 

@@ -1,0 +1,73 @@
+"""Archives and pictures from anywhere: http(s), s3, and whatever else fsspec can read."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Literal
+from urllib.parse import unquote, urlsplit
+
+from pydantic import Field, field_validator
+
+from pipeline.archives import SUFFIXES as ARCHIVES
+from pipeline.archives import is_archive
+from pipeline.config import Section
+from pipeline.downloads import Remote
+from pipeline.files import link_file
+from pipeline.photos import SUFFIXES as PICTURES
+from pipeline.sources import SOURCES, Brought, ListedFile, Progress, Source, printable, take
+from pipeline.sources.remote import bring, earlier, pictures, unpacked
+
+Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+
+
+class UrlFile(Section):
+    """One address. `split` and `licence` are of all its pictures; null: by the index; unknown."""
+
+    url: str
+    sha256: Sha256
+    split: Literal["train", "val", "test"] | None
+    licence: str | None
+
+    @field_validator("url")
+    @classmethod
+    def _known(cls, url: str) -> str:
+        if "://" not in url:
+            raise ValueError("must be an address such as https://… or s3://…")
+        if not url_name(url).lower().endswith((*ARCHIVES, *PICTURES)):
+            raise ValueError(f"must end in one of {', '.join((*ARCHIVES, *PICTURES))}")
+        return url
+
+
+@SOURCES.add
+class Url(Source):
+    """`files`: addresses of archives (zip, tar) and pictures, each with its sha256."""
+
+    files: tuple[UrlFile, ...]
+
+    def fetch(self, root: Path, folder: Path, progress: Progress) -> Brought:
+        """Download all, unpack the archives, and take every picture."""
+        before = earlier(folder)
+        if before is not None:
+            return before
+        listed: dict[str, ListedFile] = {}
+        for done, one in enumerate(self.files, 1):
+            name = url_name(one.url)
+            path = bring(root, [one.url], name, Remote(one.url, one.sha256), progress)
+            for told, picture in _pictures(name, path, folder):
+                row = take(picture, told, folder, link_file, one.split, one.licence)
+                listed.setdefault(row.file, row)
+            progress(done, len(self.files))
+        return Brought(list(listed.values()), [])
+
+
+def url_name(url: str) -> str:
+    """The file's name at the end of an address, without its query."""
+    return unquote(urlsplit(url).path).rstrip("/").rsplit("/", 1)[-1]
+
+
+def _pictures(name: str, path: Path, folder: Path) -> Iterator[tuple[str, Path]]:
+    if not is_archive(name):
+        yield name, path
+        return
+    tree = unpacked(path, path.name, folder)
+    for picture in pictures(tree):
+        yield f"{name}/{printable(picture.relative_to(tree))}", picture
