@@ -9,11 +9,12 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
 from pipeline import images, seeds
 from pipeline import photos as photo_files
-from pipeline.config import Section, validate
+from pipeline.complaints import broken
+from pipeline.config import MAX_MEGAPIXELS, Section, validate
 from pipeline.errors import ImageError, ParamsError, PipelineError
 from pipeline.files import sha256_bytes
 
@@ -28,21 +29,14 @@ class IndexSection(Section):
     """`val_share` and `test_share` of the groups without an official split; `max_megapixels` a
     photo."""
 
-    val_share: float
-    test_share: float
-    max_megapixels: float = Field(gt=0)
-
-    @field_validator("val_share", "test_share")
-    @classmethod
-    def _share(cls, value: float) -> float:
-        if not 0 <= value < 1:
-            raise ValueError("must lie in 0..1")
-        return value
+    val_share: float = Field(ge=0, lt=1)
+    test_share: float = Field(ge=0, lt=1)
+    max_megapixels: float = Field(gt=0, le=MAX_MEGAPIXELS)
 
     @model_validator(mode="after")
     def _some_train(self) -> IndexSection:
         if self.val_share + self.test_share >= 1:
-            raise ValueError("val_share and test_share leave nothing for training")
+            raise broken("test_share", "must leave, with val_share, something for training")
         return self
 
 

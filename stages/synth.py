@@ -12,6 +12,7 @@ import typer
 
 from stages.console import command, make_app, progress, project_root, read_params, say
 from stages.recipes import family_files, inputs_of
+from stages.usage import MAX_WORKERS
 
 if TYPE_CHECKING:
     from pipeline.corruptions import Recipe
@@ -38,7 +39,14 @@ class Runner(StrEnum):
 @command
 def synth(
     recipe: Annotated[str, typer.Argument(help="A recipe of params.yaml.")],
-    workers: Annotated[int, typer.Option(help="Processes; the bytes do not depend on it.")] = 0,
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            max=MAX_WORKERS,
+            help="Processes, by default as many as cores; the bytes do not depend on it.",
+        ),
+    ] = None,
     out: Annotated[
         str | None, typer.Option(help="Folder for the shards, or a URL: s3://bucket/prefix.")
     ] = None,
@@ -80,7 +88,7 @@ def synth(
         raise ParamsError("--format folders", "has no folder", "name one: --out DIR")
     inputs = [root / "data/raw", root / "data/textures/bank.json"]
     reads = tuple(path for path in inputs if path.exists())
-    job = _Job(root, params, loaded, make, specs, executor, address, workers, reads)
+    job = _Job(root, params, loaded, make, specs, executor, address, workers or 0, reads)
     if url is not None:
         rows = _to_url(job, url)
     else:
@@ -176,7 +184,7 @@ def _tell(recipe: str, rows: list[ShardRow], layout: Layout) -> None:
 
 def plan(root: Path, params: dict[str, Any], recipe: Recipe) -> list[ShardSpec]:
     """Every shard that the recipe asks for. Raises ParamsError for a split without photos."""
-    from pipeline.config import lookup, read_seed, section
+    from pipeline.config import read_max_megapixels, read_seed, section
     from pipeline.errors import ParamsError
     from pipeline.shards import SPLITS
     from pipeline.splits import photos_of, read_index
@@ -201,7 +209,7 @@ def plan(root: Path, params: dict[str, Any], recipe: Recipe) -> list[ShardSpec]:
             block,
             read_seed(params),
             root / "data/raw",
-            lookup(params, "index.max_megapixels"),
+            read_max_megapixels(params),
         )
     return specs
 
