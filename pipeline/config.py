@@ -1,31 +1,38 @@
 """params.yaml, read strictly: sections become frozen types, names become classes, slips become
 one-line errors."""
 
-import difflib
 import importlib
 import math
 import pkgutil
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Generic, TypeVar, cast, get_args
+from typing import Annotated, Any, Generic, TypeVar, cast
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
-from pipeline.errors import ParamsError
+from pipeline.complaints import MEND, did_you_mean, explain, spell
+from pipeline.errors import ParamsError, SectionError
 
+# Upper bounds are far above all that makes sense: they catch pixels where shares are meant, and
+# slips of the keyboard that would fill the memory.
 Share = Annotated[float, Field(ge=0, le=1)]
-Size = Annotated[float, Field(gt=0)]
-Amount = Annotated[float, Field(ge=0)]
-Count = Annotated[int, Field(ge=0)]
-Pixels = Annotated[int, Field(ge=1)]
-Positive = Annotated[int, Field(ge=1)]
+Size = Annotated[float, Field(gt=0, le=4)]  # a share of the photo's short side
+Amount = Annotated[float, Field(ge=0, le=1e6)]
+Degrees = Annotated[float, Field(ge=-360, le=360)]
+Count = Annotated[int, Field(ge=0, le=10_000)]
+Positive = Annotated[int, Field(ge=1, le=100_000)]
+Pixels = Annotated[int, Field(ge=1, le=16_384)]
+Channels = Annotated[int, Field(ge=1, le=8_192)]  # of a network's layer
+Steps = Annotated[int, Field(ge=1, le=10**9)]  # of training
 
 MAX_PARAMS_BYTES = 1_000_000
 MAX_DEPTH = 12
 MAX_NAMED = 12  # neighbours told of a missing key
+MAX_MEGAPIXELS = 10_000.0  # 30 GB in memory
+MAX_NUMBER = 2**63 - 1
 MAX_VALUES = 100_000  # aliases make few bytes many values
 
 Entry = TypeVar("Entry")
@@ -44,7 +51,7 @@ def ordered(low_high: tuple[float, float]) -> tuple[float, float]:
     """Validator for `*_range` fields: low first."""
     low, high = low_high
     if low > high:
-        raise ValueError(f"a range goes from low to high, not {low} to {high}")
+        raise ValueError("must go from low to high")
     return low_high
 
 
@@ -60,9 +67,8 @@ def load_params(path: Path) -> dict[str, Any]:
         raise ParamsError(
             path, error.strerror or str(error), "name a readable params file"
         ) from None
-    except (YAMLError, UnicodeDecodeError, ValueError) as error:
-        line = " ".join(str(error).split())
-        raise ParamsError(path, f"is not valid YAML ({line[:300]})", "mend that line") from None
+    except (YAMLError, ValueError) as error:
+        raise _no_yaml(path, error) from None
     except RecursionError:
         raise ParamsError(path, "is nested too deep", "flatten it") from None
     if not isinstance(data, dict):
@@ -92,14 +98,36 @@ def read_seed(params: Mapping[str, Any]) -> int:
     """The root seed: a whole number from 0 up."""
     seed = lookup(params, "seed")
     if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
-        raise ParamsError("params: seed", f"{seed!r} is no whole number from 0 up", "mend it")
+        raise ParamsError(
+            "params", f"seed must be a whole number from 0 up, not {spell(seed)}", MEND
+        )
     return seed
+
+
+def read_max_megapixels(params: Mapping[str, Any]) -> float:
+    """``index.max_megapixels``, for those who read photos and no index."""
+    limit = lookup(params, "index.max_megapixels")
+    is_number = isinstance(limit, int | float) and not isinstance(limit, bool)
+    if not (is_number and 0 < limit <= MAX_MEGAPIXELS):
+        rule = f"a number more than 0, at most {MAX_MEGAPIXELS:g}"
+        what = f"index.max_megapixels must be {rule}, not {spell(limit)}"
+        raise ParamsError("params", what, MEND)
+    return float(limit)
+
+
+def read_names(params: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    """A section that is a map of names, such as `recipes`: name → its block."""
+    found = lookup(params, name)
+    if not isinstance(found, Mapping):
+        what = f"{name} must be a map of names, not {spell(found)}"
+        raise ParamsError("params", what, "write `name: {…}` lines")
+    return found
 
 
 def section(params: Mapping[str, Any], dotted: str, kind: type[SectionType]) -> SectionType:
     """The frozen, validated section at ``a.b.c``.
 
-    Raises ParamsError that lists every broken key with its rule and value.
+    Raises SectionError, which tells every broken key with its rule and value.
     """
     return validate(lookup(params, dotted), dotted, kind)
 
@@ -109,16 +137,7 @@ def validate(data: Any, where: str, kind: type[SectionType]) -> SectionType:
     try:
         return kind.model_validate(_tuples(data))
     except ValidationError as error:
-        lines = [_explain(where, kind, problem) for problem in error.errors()]
-        raise ParamsError(
-            "params", " | ".join(lines), "mend params.yaml (`patina check` looks again)"
-        ) from None
-
-
-def did_you_mean(word: str, names: Iterator[str] | list[str]) -> str:
-    """``; did you mean 'x'?`` or nothing."""
-    close = difflib.get_close_matches(str(word), [str(name) for name in names], n=1)
-    return f", did you mean '{close[0]}'?" if close else ""
+        raise SectionError("params", explain(where, kind, error.errors())) from None
 
 
 class Registry(Generic[Entry]):
@@ -179,34 +198,19 @@ def snake_case(name: str) -> str:
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
 
 
-def _explain(where: str, kind: type[BaseModel], problem: Any) -> str:
-    path = [str(part) for part in problem["loc"]]
-    key = ".".join([where, *path])
-    if problem["type"] == "extra_forbidden":
-        return f"{key} is not a known key{did_you_mean(path[-1], _keys_at(kind, path[:-1]))}"
-    if problem["type"] == "missing":
-        return f"{key} is missing"
-    message = problem["msg"].removeprefix("Value error, ").removeprefix("Input ")
-    return f"{key} = {_short(problem['input'])}: {message}"
-
-
-def _keys_at(kind: Any, path: list[str]) -> list[str]:
-    """The keys known at `path` inside a section, through tuples and dicts of sections."""
-    for part in path:
-        if _is_model(kind):
-            kind = kind.model_fields[part].annotation if part in kind.model_fields else None
-        else:
-            kind = next(filter(_is_model, get_args(kind)), None)
-    return list(kind.model_fields) if _is_model(kind) else []
-
-
-def _is_model(kind: Any) -> bool:
-    return isinstance(kind, type) and issubclass(kind, BaseModel)
-
-
-def _short(value: Any) -> str:
-    text = repr(list(value) if isinstance(value, tuple) else value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
+def _no_yaml(path: Path, error: Exception) -> ParamsError:
+    """What the parser stumbled over, with its line where it knows one."""
+    if isinstance(error, MarkedYAMLError) and error.problem_mark is not None:
+        where = f"{path}, line {error.problem_mark.line + 1}"
+        context = f"{error.context}, " if str(error.problem).startswith("but ") else ""
+        said = " ".join(f"{context}{error.problem}".split())
+        if twice := re.match(r'found duplicate key "(.*?)" with', said):
+            return ParamsError(where, f"key '{twice[1][:60]}' is there twice", "keep one of them")
+        return ParamsError(where, f"is not valid YAML: {said[:120]}", "mend that line")
+    if isinstance(error, UnicodeDecodeError):
+        return ParamsError(path, "is not valid YAML: its text is not UTF-8", "save it as UTF-8")
+    line = " ".join(str(error).split())
+    return ParamsError(path, f"is not valid YAML: {line[:120]}", "mend that value")
 
 
 def _tuples(data: Any) -> Any:
@@ -227,11 +231,13 @@ def _check_plain(node: Any, path: Path, trail: tuple[str, ...], budget: Iterator
     if isinstance(node, dict):
         for key, value in node.items():
             if not isinstance(key, str):
-                raise ParamsError(where, f"key {key!r} is no text", "quote it")
+                raise ParamsError(where, f"key {spell(key)} is no text", "put it in quotes")
             _check_plain(value, path, (*trail, key), budget)
     elif isinstance(node, list):
         for number, value in enumerate(node):
             _check_plain(value, path, (*trail, str(number)), budget)
+    elif isinstance(node, int) and abs(node) > MAX_NUMBER:
+        raise ParamsError(where, "is too large a number", "write a smaller one")
     elif isinstance(node, float) and not math.isfinite(node):
         raise ParamsError(where, f"{node} is not a finite number", "write a finite one")
     elif node is not None and not isinstance(node, bool | int | float | str):

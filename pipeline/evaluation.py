@@ -17,7 +17,8 @@ from pipeline import metrics
 from pipeline.config import Section
 from pipeline.files import write_json
 from pipeline.rows import COUNTS, Row
-from pipeline.shards import Array, Sample, read_manifest, read_samples
+from pipeline.samples import Array, Sample
+from pipeline.shards import read_manifest, read_samples
 from pipeline.stream import to_batch
 from pipeline.systems import System
 from pipeline.systems.baselines import BASELINES

@@ -109,14 +109,19 @@ def copy_file(source: Path, target: Path) -> None:
 
 
 def link_file(source: Path, target: Path) -> None:
-    """`copy_file` without the bytes, where the disk can give one file two names: for sources that
-    nobody changes."""
-    with atomic(target) as temporary:
-        temporary.unlink()
-        try:
-            os.link(source, temporary)
-        except OSError:  # another disk, or one without links
-            shutil.copyfile(source, temporary)
+    """`copy_file`, of no bytes where the disk can give one file two names.
+
+    Nothing in this project ever writes into a file that stands, so neither changes the other.
+    """
+    temporary = target.parent / f"{TEMPORARY}{os.getpid()}-{target.name}"
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        os.link(source, temporary)
+        temporary.replace(target)
+    except OSError:  # another disk, one without links, or a forbidden one
+        copy_file(source, target)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def check_room(folder: Path, num_bytes: int) -> None:
@@ -135,7 +140,7 @@ def check_writable(folder: Path) -> None:
 
 def publish(work: Path, target: Path, last: str | None = None) -> None:
     """Make folder `target` a copy of the finished folder `work`; the file named `last` arrives
-    last.
+    last. A file that `work` took over from there by `link_file` stays as it is.
 
     Files of `target` that `work` does not hold are removed first, `last` before all others, so that
     its presence always means that the rest is whole.
@@ -152,35 +157,70 @@ def publish(work: Path, target: Path, last: str | None = None) -> None:
     except OSError as error:
         raise _disk_error(target, error) from None
     for name in sorted(wanted, key=lambda name: (str(name) == last, str(name))):
-        copy_file(work / name, target / name)
+        if not _is_one(work / name, target / name):
+            copy_file(work / name, target / name)
+
+
+def _is_one(one: Path, other: Path) -> bool:
+    """Are these two names of one file?"""
+    return other.is_file() and other.samefile(one)
 
 
 @contextlib.contextmanager
 def lock(target: Path) -> Iterator[None]:
-    """Hold `target` alone (flock on a sibling file, which the kernel frees when the holder
-    dies)."""
+    """Hold `target` alone, by flock on a hidden sibling file, which the kernel frees when the
+    holder dies.
+
+    The file is there only while it is held (or was when its holder was killed): it is removed
+    before it is let go, and whoever gets hold of a file that stands there no more begins again.
+    """
     sibling = target.parent / f".{target.name}.lock"
+    handle = _hold(sibling, target)
     try:
-        sibling.parent.mkdir(parents=True, exist_ok=True)
-        handle = os.open(sibling, os.O_RDWR | os.O_CREAT, 0o644)
-    except OSError as error:
-        raise _disk_error(sibling, error) from None
-    try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            holder = os.read(handle, 32).decode(errors="replace").strip() or "unknown"
-            raise BusyError(target, f"busy: pid {holder} works on it", "wait or stop it") from None
         os.ftruncate(handle, 0)
         os.pwrite(handle, str(os.getpid()).encode(), 0)
         yield
     finally:
+        if _stands_at(handle, sibling):
+            sibling.unlink(missing_ok=True)
         os.close(handle)
 
 
 def _standing(folder: Path) -> Path:
     """The folder, or the nearest one above it that exists."""
     return next(home for home in (folder, *folder.absolute().parents) if home.is_dir())
+
+
+def _hold(sibling: Path, target: Path) -> int:
+    """An open, locked handle of the very file that stands at `sibling`. Raises BusyError."""
+    while True:
+        try:
+            sibling.parent.mkdir(parents=True, exist_ok=True)
+            handle = os.open(sibling, os.O_RDWR | os.O_CREAT, 0o644)
+        except OSError as error:
+            raise _disk_error(sibling, error) from None
+        with contextlib.ExitStack() as stack:
+            stack.callback(os.close, handle)
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                held = True
+            except BlockingIOError:
+                held = False
+            if _stands_at(handle, sibling):
+                if held:
+                    stack.pop_all()
+                    return handle
+                name = os.read(handle, 32).decode(errors="replace").strip() or "unknown"
+                raise BusyError(target, f"busy: pid {name} works on it", "wait or stop it")
+
+
+def _stands_at(handle: int, path: Path) -> bool:
+    """Is `path` still the name of the open file?"""
+    try:
+        there = path.stat()
+    except FileNotFoundError:
+        return False
+    return os.path.samestat(os.fstat(handle), there)
 
 
 def _sync(path: Path) -> None:

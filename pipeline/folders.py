@@ -11,7 +11,8 @@ from pipeline import png
 from pipeline.config import validate
 from pipeline.errors import ParamsError
 from pipeline.files import sha256_bytes, sha256_file, to_json, write_bytes, write_json
-from pipeline.shards import Sample, ShardRow, content_sha256
+from pipeline.samples import Sample, content_sha256
+from pipeline.shards import ShardRow
 from pipeline.synthesis import MakeSample, make_samples
 from pipeline.tiling import ShardSpec
 

@@ -14,7 +14,7 @@ from pipeline import photos
 from pipeline.errors import ImageError, ParamsError
 from pipeline.files import sha256_bytes
 from pipeline.images import Array, to_uint8
-from pipeline.shards import Sample
+from pipeline.samples import Sample
 from pipeline.splits import Photo
 from pipeline.tiling import TileSpec, cut_tile
 

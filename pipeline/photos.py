@@ -39,10 +39,11 @@ class Picture:
     icc: bytes | None
 
 
-def decode(data: bytes, max_megapixels: float) -> Picture:
+def decode(data: bytes, max_megapixels: float, limit: str = "index.max_megapixels") -> Picture:
     """Decode a photo; the size is checked in the header, before any pixel is unpacked.
 
-    Raises ImageError for what is no photo, is cut short, or is larger than `max_megapixels`.
+    Raises ImageError for what is no photo, is cut short, or is larger than `max_megapixels`, which
+    is told by the name that the user knows it by: `limit`.
     """
     if not data:
         raise ImageError("photo", "the file is empty", "copy it again")
@@ -52,10 +53,12 @@ def decode(data: bytes, max_megapixels: float) -> Picture:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             with Image.open(io.BytesIO(data), formats=FORMATS) as image:
-                return _decode_opened(image, data, max_megapixels)
+                _check_size(image.size, max_megapixels, limit)
+                return _decode_opened(image, data)
     except ImageError:
         raise
     except (UnidentifiedImageError, Image.DecompressionBombError, cv2.error) as error:
+        _refuse_wide_tiff(data)
         raise ImageError("photo", _reason(error), "use a JPEG, PNG, WebP or TIFF file") from None
     except Exception as error:  # damaged bytes make decoders raise anything, TypeError included
         raise ImageError("photo", _reason(error), "copy or export it again") from None
@@ -94,14 +97,15 @@ def encode(picture: Picture, pixels: Array) -> bytes:
     return out.getvalue()
 
 
-def _decode_opened(image: Image.Image, data: bytes, max_megapixels: float) -> Picture:
-    width, height = image.size
+def _check_size(size: tuple[int, int], max_megapixels: float, limit: str) -> None:
+    width, height = size
     if width * height > max_megapixels * MEGAPIXEL:
-        raise ImageError(
-            "photo",
-            f"{width}x{height} is more than {max_megapixels:g} megapixels",
-            "make it smaller or raise the limit",
-        )
+        what = f"{width}x{height} is more than {max_megapixels:g} megapixels ({limit})"
+        raise ImageError("photo", what, f"raise {limit} or make the photo smaller")
+
+
+def _decode_opened(image: Image.Image, data: bytes) -> Picture:
+    width, height = image.size
     planes = _decode_deep(image, data) if _is_deep(image, data) else _decode_pillow(image)
     if planes.shape[:2] != (height, width):
         raise ImageError("photo", "its size is not the one its header names", "export it again")
@@ -184,9 +188,7 @@ def _decode_pillow(image: Image.Image) -> Array:
             "photo", "Lab or signed pixels are not supported", "export it as gray or RGB"
         )
     if image.mode in ("I", "F", "I;16", "I;16B", "I;16L"):
-        raise ImageError(
-            "photo", f"pixel type {image.mode} is not supported", "export it as 8 or 16 bit"
-        )
+        raise _too_wide({"I": "32-bit integer", "F": "32-bit float"}.get(image.mode, "16-bit"))
     if image.has_transparency_data:  # a palette's, or one color named transparent
         image = image.convert("LA" if image.mode in ("1", "L", "LA") else "RGBA")
     if image.mode not in ("L", "LA", "RGB", "RGBA"):
@@ -194,6 +196,23 @@ def _decode_pillow(image: Image.Image) -> Array:
     image.load()
     planes = np.array(image)
     return planes[:, :, None] if planes.ndim == 2 else planes
+
+
+def _refuse_wide_tiff(data: bytes) -> None:
+    """Pillow takes color TIFFs of 32 bits a channel, or of floats, for no photo at all."""
+    try:
+        with tifffile.TiffFile(io.BytesIO(data)) as file:
+            kind = np.dtype(file.pages[0].dtype)
+    except Exception:  # it is no TIFF, or a damaged one
+        return
+    if kind.kind == "f" or kind.itemsize > 2:
+        name = "float" if kind.kind == "f" else "integer"
+        raise _too_wide(f"{8 * kind.itemsize}-bit {name}") from None
+
+
+def _too_wide(name: str) -> ImageError:
+    what = f"its pixels are {name}, which is not supported"
+    return ImageError("photo", what, "export it as 8 or 16 bit")
 
 
 def _split_alpha(planes: Array) -> tuple[Array, Array | None]:

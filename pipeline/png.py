@@ -1,6 +1,6 @@
 """Fast PNG for shards: plain standard files, written and read many times faster than usual.
 
-Written: one IDAT, one filter (Sub for pictures, None for 1-bit masks), deflate by ISA-L;
+Written: one IDAT, one filter (Up for pictures, None for 1-bit masks), deflate by ISA-L;
 gray pictures keep one channel. Any PNG reader opens them. Read: exactly that dialect, checked;
 every other PNG goes through OpenCV. PNG specification: ISO/IEC 15948.
 """
@@ -16,10 +16,13 @@ from pipeline.errors import ImageError
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 GRAY, RGB = 0, 2  # PNG color types
-NONE, SUB = 0, 1  # PNG filter types
-# ISA-L's levels 1 and 2 are quicker by a fifth to a half, but now and then choose other matches for
-# the same bytes, depending on where their stack lies; levels 0 and 3 never did (a test watches).
-LEVEL = 3
+NONE, UP = 0, 2  # PNG filter types
+LEVEL = 1  # of ISA-L's 0 to 3: the quickest that does not make noise larger
+# At the start of a stream ISA-L 2.31 hashes the address of its state in place of the third byte's
+# neighbors (igzip_icf_body_h1_gr_bt.asm, write_first_byte), and so may choose other matches for the
+# same bytes. A start this short (bytes), flushed, goes through other code, which is right.
+START = 8
+WINDOW = 9  # bits: farther back nothing of a photo repeats, and short distances are cheaper to tell
 END = b"\0\0\0\0IEND\xaeB`\x82"
 Array = np.ndarray
 
@@ -29,9 +32,9 @@ def encode(picture: Array) -> bytes:
     height, width, channels = picture.shape
     rows = picture.reshape(height, width * channels)
     filtered = np.empty((height, 1 + width * channels), np.uint8)
-    filtered[:, 0] = SUB
-    filtered[:, 1 : 1 + channels] = rows[:, :channels]
-    np.subtract(rows[:, channels:], rows[:, :-channels], out=filtered[:, 1 + channels :])
+    filtered[:, 0] = UP
+    filtered[0, 1:] = rows[0]
+    np.subtract(rows[1:], rows[:-1], out=filtered[1:, 1:])
     return _file(width, height, 8, RGB if channels == 3 else GRAY, filtered)
 
 
@@ -55,10 +58,22 @@ def decode_mask(data: bytes) -> Array:
     return decode(data)[:, :, 0]
 
 
+def crc32(picture: Array) -> int:
+    """Of an array's bytes."""
+    return int(isal_zlib.crc32(np.ascontiguousarray(picture).data))
+
+
 def _file(width: int, height: int, depth: int, color: int, filtered: Array) -> bytes:
     header = struct.pack(">IIBBBBB", width, height, depth, color, 0, 0, 0)
-    body = isal_zlib.compress(filtered.data, level=LEVEL, wbits=15)
+    body = _deflate(filtered.reshape(-1).data)
     return b"".join((SIGNATURE, *_chunk(b"IHDR", header), *_chunk(b"IDAT", body), END))
+
+
+def _deflate(data: memoryview) -> bytes:
+    """A zlib stream, the same for the same bytes wherever memory lies."""
+    stream = isal_zlib.compressobj(level=LEVEL, wbits=WINDOW)
+    start = stream.compress(data[:START]) + stream.flush(isal_zlib.Z_SYNC_FLUSH)
+    return b"".join((start, stream.compress(data[START:]), stream.flush()))
 
 
 def _chunk(kind: bytes, body: bytes) -> tuple[bytes, bytes, bytes, bytes]:
@@ -95,9 +110,9 @@ def _decode_own(data: bytes) -> Array | None:
     if depth == 1 and not filters.any():
         bits = np.unpackbits(rows[:, 1:], axis=1, count=width)
         return np.multiply(bits, 255, out=bits)[:, :, None]
-    if depth == 8 and (filters == SUB).all():
-        pixels = rows[:, 1:].reshape(height, width, channels)
-        return np.add.accumulate(pixels, axis=1, dtype=np.uint8)
+    if depth == 8 and (filters == UP).all():
+        pixels = np.add.accumulate(rows[:, 1:], axis=0, dtype=np.uint8)
+        return pixels.reshape(height, width, channels)
     return None
 
 

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 import torch
 from pydantic import Field
 
-from pipeline.config import Amount, Count, Section, Share
+from pipeline.config import Amount, Section, Share
 from pipeline.muon import Muon
 
 
@@ -29,7 +29,7 @@ class ScheduleSection(Section):
     """
 
     name: Literal["constant", "exponential", "cosine"]
-    warmup_steps: Count
+    warmup_steps: Annotated[int, Field(ge=0, le=10**9)]
     gamma: Share
     floor: Share
 

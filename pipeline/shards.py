@@ -1,60 +1,22 @@
-"""Samples in WebDataset tars: byte-stable to write, verified whole before any of it is used."""
+"""Shard folders: a manifest written last, and verified whole before any of it is used."""
 
 from __future__ import annotations
 
-import hashlib
 import io
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
-import numpy as np
-
-from pipeline import images, png
 from pipeline.config import Section, validate
 from pipeline.errors import ParamsError, ShardError
 from pipeline.files import sha256_bytes, to_json, write_bytes
+from pipeline.samples import Redraw, Sample, unpack
 
 MANIFEST = "manifest.json"
-FORMAT = 2
-JPEG_QUALITY = 95
-BLOCK = 512
-END_OF_TAR = bytes(2 * BLOCK)
+FORMAT = 3
 SPLITS = ("train", "val", "test")
-Array = np.ndarray
-
-
-@dataclass(frozen=True)
-class Sample:
-    """One pair. Pictures uint8 H×W×3 or H×W×1; `mask` uint8 H×W, 255 = damaged; `keep` 255 =
-    preserve; `tile`: what the story is drawn on, where it is known."""
-
-    key: str
-    clean: Array
-    corrupted: Array
-    mask: Array
-    story: dict[str, Any]
-    keep: Array | None = None
-    tile: Array | None = None
-
-
-class Redrawn(Protocol):
-    """What a story makes of its tile (a `corruptions.Damaged`)."""
-
-    @property
-    def clean(self) -> Array: ...
-    @property
-    def corrupted(self) -> Array: ...
-    @property
-    def mask(self) -> Array: ...
-    @property
-    def keep(self) -> Array | None: ...
-
-
-Redraw = Callable[[Array, dict[str, Any]], Redrawn]  # a `corruptions.Recipe.replay`
 
 
 class ShardRow(Section):
@@ -91,56 +53,6 @@ class ShardManifest(Section):
     def num_samples(self, split: str) -> int:
         """Samples in a split."""
         return sum(row.num_samples for row in self.of_split(split))
-
-
-def pack(samples: Iterable[Sample], profile: str = "png") -> tuple[bytes, int, str]:
-    """Tar bytes of the samples, their number, and their content hash."""
-    tar = io.BytesIO()
-    content: list[str] = []
-    for sample in samples:
-        members = _members(sample, profile)
-        for name, data in members.items():
-            tar.writelines(_entry(f"{sample.key}.{name}", data))
-        content.append(content_sha256(sample))
-    tar.write(END_OF_TAR)
-    return tar.getvalue(), len(content), sha256_bytes("\n".join(content).encode())
-
-
-def unpack(member: dict[str, Any], redraw: Redraw | None = None) -> Sample:
-    """A sample from webdataset's dict of bytes; profile "story" needs the recipe's `replay`."""
-    key, story = member["__key__"], json.loads(member["json"])
-    if "mask.png" not in member:
-        if redraw is None:
-            raise ShardError(key, "holds a story, no pictures", "read it with its recipe")
-        tile = png.decode(member["clean.png"])
-        made = redraw(tile, story)
-        return Sample(key, made.clean, made.corrupted, made.mask, story, made.keep, tile)
-    keep = member.get("keep.png")
-    return Sample(
-        key=key,
-        clean=clean_of(member),
-        corrupted=_picture(member, "corrupted"),
-        mask=png.decode_mask(member["mask.png"]),
-        story=story,
-        keep=png.decode_mask(keep) if keep is not None else None,
-    )
-
-
-def clean_of(member: dict[str, Any]) -> Array:
-    """The clean picture of a member (in profile "story" the tile), without decoding the rest."""
-    return _picture(member, "clean")
-
-
-def content_sha256(sample: Sample) -> str:
-    """Over a sample's key, pixels and story, whatever the codec."""
-    arrays = [sample.clean, sample.corrupted, sample.mask]
-    arrays += [sample.keep] if sample.keep is not None else []
-    story = to_json(sample.story).encode()
-    shapes = [list(array.shape) for array in arrays]
-    digest = hashlib.sha256(to_json([sample.key, shapes, sha256_bytes(story)]).encode())
-    for array in arrays:
-        digest.update(np.ascontiguousarray(array).data)
-    return digest.hexdigest()
 
 
 def read_manifest(folder: Path) -> ShardManifest:
@@ -233,40 +145,3 @@ def find_sample(folder: Path, key: str, redraw: Redraw | None = None) -> tuple[S
 def _seal(data: dict[str, Any]) -> str:
     rest = {name: value for name, value in data.items() if name != "sha256"}
     return sha256_bytes(to_json(rest).encode())
-
-
-def _picture(member: dict[str, Any], name: str) -> Array:
-    if f"{name}.jpg" in member:
-        return images.decode_jpeg(member[f"{name}.jpg"])
-    return png.decode(member[f"{name}.png"])
-
-
-def _members(sample: Sample, profile: str) -> dict[str, bytes]:
-    story = to_json(sample.story).encode()
-    if profile == "story":
-        assert sample.tile is not None, sample.key
-        return {"clean.png": png.encode(sample.tile), "json": story}
-    members = {"json": story, "mask.png": png.encode_mask(sample.mask)}
-    for name, picture in (("clean", sample.clean), ("corrupted", sample.corrupted)):
-        if profile == "jpeg":
-            members[f"{name}.jpg"] = images.encode_jpeg(picture, JPEG_QUALITY)
-        else:
-            members[f"{name}.png"] = png.encode(picture)
-    if sample.keep is not None:
-        members["keep.png"] = png.encode_mask(sample.keep)
-    return dict(sorted(members.items()))
-
-
-def _entry(name: str, data: bytes) -> tuple[bytes, bytes, bytes]:
-    """A ustar member with fixed owner, mode and time: header, data, padding to whole blocks."""
-    header = bytearray(BLOCK)
-    encoded = name.encode("ascii")
-    assert len(encoded) < 100, name
-    header[: len(encoded)] = encoded
-    header[100:136] = b"0000644\x000000000\x000000000\x00" + b"%011o\x00" % len(data)
-    header[136:148] = b"00000000000\x00"
-    header[148:156] = b" " * 8
-    header[156:157] = b"0"
-    header[257:265] = b"ustar\x0000"
-    header[148:156] = b"%06o\x00 " % sum(header)
-    return bytes(header), data, bytes(-len(data) % BLOCK)

@@ -7,11 +7,12 @@ import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
 from pipeline import images, seeds
 from pipeline import photos as photo_files
-from pipeline.config import Section, Share, validate
+from pipeline.complaints import broken
+from pipeline.config import MAX_MEGAPIXELS, Section, Share, validate
 from pipeline.errors import ImageError, ParamsError, PipelineError
 from pipeline.files import sha256_bytes
 
@@ -26,22 +27,15 @@ class IndexSection(Section):
     """`val_share` and `test_share` of the groups without an official split; `max_megapixels` a
     photo; `max_rejected_share` of files may be unreadable before the stage fails."""
 
-    val_share: float
-    test_share: float
-    max_megapixels: float = Field(gt=0)
+    val_share: float = Field(ge=0, lt=1)
+    test_share: float = Field(ge=0, lt=1)
+    max_megapixels: float = Field(gt=0, le=MAX_MEGAPIXELS)
     max_rejected_share: Share
-
-    @field_validator("val_share", "test_share")
-    @classmethod
-    def _share(cls, value: float) -> float:
-        if not 0 <= value < 1:
-            raise ValueError("must lie in 0..1")
-        return value
 
     @model_validator(mode="after")
     def _some_train(self) -> IndexSection:
         if self.val_share + self.test_share >= 1:
-            raise ValueError("val_share and test_share leave nothing for training")
+            raise broken("test_share", "must leave, with val_share, something for training")
         return self
 
 

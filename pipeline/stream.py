@@ -15,9 +15,10 @@ import torch
 
 from pipeline import seeds
 from pipeline.augmentation import Augmenter, AugmentStep
-from pipeline.config import Positive, Section
+from pipeline.config import Pixels, Positive, Section
 from pipeline.errors import ParamsError, PipelineError, ShardError
-from pipeline.shards import Array, Redraw, ShardRow, clean_of, read_manifest, read_shard, unpack
+from pipeline.samples import Array, Redraw, clean_of, unpack
+from pipeline.shards import ShardRow, read_manifest, read_shard
 
 
 class StreamSection(Section):
@@ -28,7 +29,7 @@ class StreamSection(Section):
 
     mode: Literal["stored", "fly"]
     batch_size: Positive
-    crop: Positive
+    crop: Pixels
     num_streams: Positive
     augment: tuple[AugmentStep, ...]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -17,9 +18,10 @@ from pipeline import seeds
 from pipeline.config import validate
 from pipeline.errors import ParamsError
 from pipeline.executors import Executor
-from pipeline.files import sha256_bytes, sha256_file, write_bytes, write_json
+from pipeline.files import atomic, link_file, sha256_file, write_json
 from pipeline.images import Array
-from pipeline.shards import Redrawn, Sample, ShardRow, pack, write_manifest
+from pipeline.samples import Redrawn, Sample, write_samples
+from pipeline.shards import ShardRow, write_manifest
 from pipeline.splits import Photo, load_photo
 from pipeline.tiling import ShardSpec, TileSpec, cut_tile
 
@@ -70,14 +72,16 @@ class Store:
     profile: str
 
     def make(self, spec: ShardSpec, make_sample: MakeSample) -> ShardRow:
-        """Make one shard and keep it."""
-        data, row = make_shard(spec, make_sample, profile_of(spec.split, self.profile))
-        self.put(row, data)
+        """Make one shard and keep it; its receipt is written last."""
+        profile = profile_of(spec.split, self.profile)
+        with atomic(self.folder / spec.name) as temporary, open(temporary, "wb", 1 << 20) as file:
+            row = write_shard(spec, make_sample, profile, file.write)
+        write_json(self._receipt(row.name), row.model_dump(mode="json"))
         return row
 
-    def put(self, row: ShardRow, data: bytes) -> None:
-        """Keep a shard; its receipt is written last."""
-        write_bytes(self.folder / row.name, data)
+    def take(self, row: ShardRow, file: Path) -> None:
+        """Keep a shard that stands elsewhere already, whole."""
+        link_file(file, self.folder / row.name)
         write_json(self._receipt(row.name), row.model_dump(mode="json"))
 
     def find(self, spec: ShardSpec) -> ShardRow | None:
@@ -118,15 +122,17 @@ def make_shard(
     spec: ShardSpec, make_sample: MakeSample, profile: str = "png"
 ) -> tuple[bytes, ShardRow]:
     """The bytes of one shard and its row: pure, so that any executor may call it."""
-    data, count, content = pack(make_samples(spec, make_sample), profile)
-    return data, ShardRow(
-        name=spec.name,
-        split=spec.split,
-        num_samples=count,
-        num_bytes=len(data),
-        sha256=sha256_bytes(data),
-        content_sha256=content,
-    )
+    tar = io.BytesIO()
+    row = write_shard(spec, make_sample, profile, tar.write)
+    return tar.getvalue(), row
+
+
+def write_shard(
+    spec: ShardSpec, make_sample: MakeSample, profile: str, write: Callable[[bytes], object]
+) -> ShardRow:
+    """`make_shard`, its bytes handed to `write` piece by piece."""
+    packed = write_samples(make_samples(spec, make_sample), profile, write)
+    return ShardRow(name=spec.name, split=spec.split, **packed._asdict())
 
 
 def make_samples(spec: ShardSpec, make_sample: MakeSample) -> Iterator[Sample]:

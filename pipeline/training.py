@@ -14,10 +14,10 @@ import torch
 from lightning_fabric import Fabric
 
 from pipeline import checkpoint, seeds
-from pipeline.config import Amount, Positive, Section, Share
+from pipeline.config import Amount, Positive, Section, Share, Steps
 from pipeline.errors import ParamsError, TrainingError
+from pipeline.samples import Array
 from pipeline.schedules import OptimizerSection, ScheduleSection, make_optimizer, rate_at
-from pipeline.shards import Array
 from pipeline.stream import Batch, Stream, StreamSection, load
 from pipeline.systems import System, Terms
 from pipeline.validation import Validation
@@ -44,13 +44,13 @@ class TrainSection(Section):
     """
 
     recipe: str
-    steps: Positive
+    steps: Steps
     accumulate: Positive
     precision: Literal["auto", "fp32", "bf16"]
     ema_decay: Share
     freeze_norm_at: Share
-    validate_every: Positive
-    save_every: Positive
+    validate_every: Steps
+    save_every: Steps
     val_samples: Positive
     optimizers: dict[str, OptimizerSection]
     schedule: ScheduleSection

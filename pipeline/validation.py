@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from pipeline import images, metrics
-from pipeline.shards import Array, Sample
+from pipeline.samples import Array, Sample
 from pipeline.stream import Batch, to_batch
 from pipeline.systems import System
 

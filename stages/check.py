@@ -7,9 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import typer
-
-from stages.console import command, make_app, project_root, read_params, say
+from stages.console import command, make_app, project_root, read_params, say, tell
 from stages.recipes import reads_of
 
 SECTIONS = (
@@ -44,7 +42,7 @@ def check() -> None:
 def validate_params(root: Path, params: dict[str, Any]) -> list[Any]:
     """Every section against its type, and every name against what it must name; all problems at
     once."""
-    from pipeline.config import lookup, read_seed, section
+    from pipeline.config import lookup, read_names, read_seed, section
     from pipeline.corruptions import Recipe
     from pipeline.errors import ParamsError
     from pipeline.evaluation import EvaluateSection
@@ -67,9 +65,9 @@ def validate_params(root: Path, params: dict[str, Any]) -> list[Any]:
             return None
 
     def blocks(name: str) -> Mapping[str, Any]:
-        return attempt(_mapping, params, name) or {}
+        return attempt(read_names, params, name) or {}
 
-    attempt(_check_names, params)
+    problems += _unknown_sections(params)
     attempt(read_seed, params)
     for key, kind in (
         ("index", IndexSection), ("textures", TexturesSection), ("synthesis", SynthesisSection)
@@ -110,10 +108,14 @@ def validate_params(root: Path, params: dict[str, Any]) -> list[Any]:
 def check_reads(root: Path, params: dict[str, Any], recipe: Any) -> None:
     """``synth.<recipe>.reads`` must name exactly the code and data that the recipe draws with, and
     fill the places that dvc.yaml has for them."""
+    from pipeline.complaints import MEND, spell
     from pipeline.config import lookup
     from pipeline.errors import ParamsError
 
     reads = lookup(params, f"synth.{recipe.name}.reads")
+    if not isinstance(reads, list) or not all(isinstance(read, str) for read in reads):
+        what = f"synth.{recipe.name}.reads must be a list of paths, not {spell(reads)}"
+        raise ParamsError("params", what, MEND)
     pipeline = root / "dvc.yaml"
     found = pipeline.is_file()
     named = re.findall(r"item\.reads\[\d+\]", pipeline.read_text("utf-8")) if found else reads
@@ -169,34 +171,26 @@ def _find_empty_splits(params: dict[str, Any], counts: dict[tuple[str, str], int
 def _raise_all(problems: list[Any]) -> None:
     """Tell every problem; the last one is raised."""
     for problem in problems[:-1]:
-        typer.echo(f"error: {problem}", err=True)
+        tell(problem)
     if problems:
         raise problems[-1]
 
 
-def _mapping(params: dict[str, Any], name: str) -> Mapping[str, Any]:
-    from pipeline.config import lookup
+def _unknown_sections(params: dict[str, Any]) -> list[Any]:
+    from pipeline.complaints import did_you_mean
     from pipeline.errors import ParamsError
 
-    found = lookup(params, name)
-    if not isinstance(found, Mapping):
-        raise ParamsError(f"params: {name}", "is no map of names", "write `name: {…}` lines")
-    return found
-
-
-def _check_names(params: dict[str, Any]) -> None:
-    from pipeline.config import did_you_mean
-    from pipeline.errors import ParamsError
-
-    for name in params:
-        if name not in SECTIONS:
-            hint = did_you_mean(name, list(SECTIONS))
-            raise ParamsError(f"params: {name}", "is no known section", f"remove it{hint}")
+    unknown = [name for name in params if name not in SECTIONS]
+    hints = [did_you_mean(name, SECTIONS).removeprefix(", ") or "remove it" for name in unknown]
+    return [
+        ParamsError("params", f"{name} is an unknown section", hint)
+        for name, hint in zip(unknown, hints, strict=True)
+    ]
 
 
 def _check_known(params: dict[str, Any], where: str, name: str, home: str) -> None:
     """`name`, which stands at `where`, must be an entry of the section `home`."""
-    from pipeline.config import did_you_mean
+    from pipeline.complaints import did_you_mean
     from pipeline.errors import ParamsError
 
     names = list(params.get(home) or [])

@@ -15,6 +15,7 @@ from typing import Any
 import typer
 
 from pipeline.errors import ParamsError, PipelineError
+from stages.usage import Command
 
 PARAMS = "params.yaml"
 LINE_SECONDS = 5.0  # between progress lines where there is no terminal
@@ -48,6 +49,12 @@ def say(text: str) -> None:
     typer.echo(text)
 
 
+def tell(error: PipelineError) -> None:
+    """A failure on the error stream: a line for each thing that is wrong."""
+    for line in error.lines:
+        typer.echo(f"error: {line}", err=True)
+
+
 def command(function: Callable[..., None]) -> Callable[..., None]:
     """A command whose expected failures are one line and exit 1, and that ends cleanly on a
     signal."""
@@ -58,7 +65,7 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
         try:
             function(*args, **kwargs)
         except PipelineError as error:
-            typer.echo(f"error: {error}", err=True)
+            tell(error)
             raise typer.Exit(1) from None
         except BrokenPipeError:  # whoever read the output has seen enough
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -79,7 +86,7 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
 def make_app(function: Callable[..., None], name: str) -> typer.Typer:
     """A typer app of one command, for ``python -m stages.<name>``."""
     app = typer.Typer(name=name, add_completion=False, pretty_exceptions_enable=False)
-    app.command()(function)
+    app.command(cls=Command)(function)
     return app
 
 

@@ -66,7 +66,8 @@ def estimate_synth(root: Path, params: dict[str, Any], name: str, counts: Counts
 
     from pipeline.corruptions import Recipe
     from pipeline.errors import PipelineError
-    from pipeline.shards import SPLITS, Sample, pack
+    from pipeline.samples import Sample, pack
+    from pipeline.shards import SPLITS
 
     recipe = Recipe.load(params, name, root / "data/textures")
     total, seconds, size = 0, 0.0, 0.0

@@ -88,13 +88,15 @@ def evaluate(
 
 def find_pair(params: dict[str, Any], name: str) -> str:
     """The pair of this name, or the only pair of the system of this name."""
-    from pipeline.config import did_you_mean, lookup
+    from pipeline.complaints import did_you_mean
+    from pipeline.config import read_names
     from pipeline.errors import ParamsError
 
-    pairs = lookup(params, "evaluate")
+    pairs = read_names(params, "evaluate")
     if name in pairs:
         return name
-    of_system = [pair for pair, block in pairs.items() if block.get("system") == name]
+    blocks = {pair: block for pair, block in pairs.items() if isinstance(block, dict)}
+    of_system = [pair for pair, block in blocks.items() if block.get("system") == name]
     if len(of_system) == 1:
         return of_system[0]
     raise ParamsError(

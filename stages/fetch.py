@@ -19,13 +19,13 @@ MEGABYTE = 1_000_000
 @command
 def fetch(out: Annotated[Path | None, typer.Option(help="Folder for the photos.")] = None) -> None:
     """Bring the photos of all sources together, with a listing of sizes and hashes."""
-    from pipeline.config import lookup
+    from pipeline.config import read_names
     from pipeline.files import check_writable
     from pipeline.sources import LISTING, make_source, scratch, write_listing
     from stages.workspace import finish, workspace
 
     root = project_root()
-    blocks = lookup(read_params(root), "sources")
+    blocks = read_names(read_params(root), "sources")
     sources = {name: make_source(name, block) for name, block in blocks.items()}
     target = out or root / "data/raw"
     code = ["stages/fetch.py", *(f"pipeline/sources/{name}.py" for name in sources)]

@@ -10,7 +10,7 @@ from stages.console import command, make_app, project_root, read_params, say
 @command
 def leaderboard() -> None:
     """Gather the metrics of all pairs into reports/leaderboard.md and .json."""
-    from pipeline.config import lookup
+    from pipeline.config import read_names
     from pipeline.errors import ParamsError
     from pipeline.files import write_json, write_text
     from pipeline.report import leaderboard as rank
@@ -18,7 +18,7 @@ def leaderboard() -> None:
 
     root = project_root()
     summaries = {}
-    for pair in lookup(read_params(root), "evaluate"):
+    for pair in read_names(read_params(root), "evaluate"):
         path = root / "reports/systems" / pair / "metrics.json"
         try:
             summary = json.loads(path.read_text(encoding="utf-8"))

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from stages.console import command, make_app, project_root, read_params, say
+from stages.usage import check_suffix
 
 VISIBLE = 4  # gray levels, as the texture family counts damage
 
@@ -25,14 +26,13 @@ def lift(
 ) -> None:
     """Lift the marks off a blank scan: its ground becomes 0, its marks amplitude up to 255."""
     from pipeline import images, photos
-    from pipeline.config import lookup
-    from pipeline.errors import ImageError, ParamsError
+    from pipeline.config import read_max_megapixels
+    from pipeline.errors import ImageError
     from pipeline.files import write_bytes
     from pipeline.textures import misfit, overlay_from_scan, overlay_with_alpha
 
-    if output.suffix.lower() != ".png":
-        raise ParamsError(f"--output {output}", "is no PNG", "end its name in .png")
-    limit = lookup(read_params(project_root()), "index.max_megapixels")
+    check_suffix(output, ".png")
+    limit = read_max_megapixels(read_params(project_root()))
     try:
         pixels = photos.decode_rgb(scan.read_bytes(), limit)
     except OSError as error:

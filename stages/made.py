@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pipeline.config import validate
 from pipeline.errors import ParamsError
-from pipeline.files import sha256_bytes, write_json
+from pipeline.files import sha256_file, write_json
 from pipeline.shards import ShardRow
 from pipeline.synthesis import Store
 from pipeline.tiling import ShardSpec
@@ -36,11 +36,11 @@ class Made:
                 continue
             try:
                 row = validate({**old, "name": spec.name}, spec.name, ShardRow)
-                data = (folder / old["name"]).read_bytes()
+                whole = sha256_file(folder / old["name"]) == row.sha256
             except (OSError, ParamsError, KeyError, TypeError):
                 continue
-            if sha256_bytes(data) == row.sha256:
-                store.put(row, data)
+            if whole:
+                store.take(row, folder / old["name"])
 
     def remember(self, specs: Sequence[ShardSpec], rows: Sequence[ShardRow]) -> None:
         """Remember the shards that stand now."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from stages.console import command, make_app, project_root, read_params, say
+from stages.usage import check_suffix
 
 if TYPE_CHECKING:
     from pipeline.images import Array
@@ -41,6 +42,7 @@ def preview(
     """Draw a contact sheet: a photo under a recipe's damage, each time drawn anew; or a gallery."""
     from pipeline.errors import ParamsError
 
+    check_suffix(output, ".png", *((".jpg", ".jpeg") if gallery else ()))
     if gallery:
         _draw_gallery(photo, recipe, output)
     elif photo is None or recipe is None:
@@ -51,7 +53,7 @@ def preview(
 
 def _draw_gallery(photo: Path | None, family: str | None, output: Path) -> None:
     from pipeline import images
-    from pipeline.config import lookup
+    from pipeline.config import read_max_megapixels
     from pipeline.corruptions import CORRUPTIONS
     from pipeline.files import write_bytes
     from pipeline.png import decode
@@ -61,7 +63,7 @@ def _draw_gallery(photo: Path | None, family: str | None, output: Path) -> None:
     names = CORRUPTIONS.names() if family is None else [family]
     photos = sample_photos()
     if photo is not None:
-        photos = [_read_photo(photo, lookup(read_params(root), "index.max_megapixels"))]
+        photos = [_read_photo(photo, read_max_megapixels(read_params(root)))]
     picture = draw_gallery(names, photos, root / "data/textures")
     if output.suffix.lower() in (".jpg", ".jpeg"):
         picture = images.encode_jpeg(decode(picture), GALLERY_QUALITY)
@@ -73,14 +75,15 @@ def _draw_sheet(
     photo: Path, recipe: str, number: int, output: Path, side: int, masks: bool
 ) -> None:
     from pipeline import images, seeds
-    from pipeline.config import did_you_mean, lookup, read_seed
+    from pipeline.complaints import did_you_mean
+    from pipeline.config import read_max_megapixels, read_names, read_seed
     from pipeline.corruptions import CORRUPTIONS, Recipe
     from pipeline.errors import ImageError, ParamsError
     from pipeline.files import write_bytes
 
     root = project_root()
     params = read_params(root)
-    recipes = lookup(params, "recipes")
+    recipes = read_names(params, "recipes")
     if recipe not in recipes and recipe not in CORRUPTIONS:
         names = [*recipes, *CORRUPTIONS]
         raise ParamsError(
@@ -89,7 +92,7 @@ def _draw_sheet(
         )  # fmt: skip
     make = Recipe.load if recipe in recipes else Recipe.single
     loaded = make(params, recipe, root / "data/textures")
-    pixels = _read_photo(photo, lookup(params, "index.max_megapixels"))
+    pixels = _read_photo(photo, read_max_megapixels(params))
     scale = side / min(pixels.shape[:2])
     height, width = (max(1, round(length * scale)) for length in pixels.shape[:2])
     if height * width > MAX_CELL_PIXELS:

@@ -37,12 +37,14 @@ def reads_of(recipe: Recipe, places: int) -> list[str]:
 
 def inputs_of(root: Path, params: dict[str, Any], recipe: str) -> list[Any]:
     """What a sample depends on beside its photo and the code: params, and the overlay bank."""
+    from pipeline.config import lookup
+
     bank = root / BANK / "bank.json"
     return [
         recipe,
-        params["recipes"][recipe],
-        params["synthesis"],
-        params["seed"],
-        params["index"],
+        lookup(params, f"recipes.{recipe}"),
+        lookup(params, "synthesis"),
+        lookup(params, "seed"),
+        lookup(params, "index"),
         sha256_file(bank) if bank.is_file() else None,
     ]

@@ -15,8 +15,6 @@ if TYPE_CHECKING:
 
     from pipeline.systems import System
 
-MAX_MEGAPIXELS = 200.0
-
 
 @command
 def restore(
@@ -29,6 +27,9 @@ def restore(
         Path | None, typer.Option(help="Weights file instead of the system's own.")
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    max_megapixels: Annotated[
+        float, typer.Option(min=0.001, max=10_000, help="Photos above it are refused.")
+    ] = 200.0,
     force: Annotated[bool, typer.Option("--force", help="Overwrite what is there.")] = False,
 ) -> None:
     """Restore photos: one file of the same name, size and format for each that comes in."""
@@ -52,7 +53,7 @@ def restore(
     with progress("restore") as show:
         for done, (source, goal) in enumerate(todo, 1):
             try:
-                _restore_file(source, goal, loaded, target, force)
+                _restore_file(source, goal, loaded, target, force, max_megapixels)
             except PipelineError as error:
                 failed.append(error)
             show(done, len(todo), source.name)
@@ -95,7 +96,7 @@ def _pair_names(inputs: list[Path], output: Path) -> list[tuple[Path, Path]]:
 
 
 def _restore_file(
-    source: Path, goal: Path, system: System, device: torch.device, force: bool
+    source: Path, goal: Path, system: System, device: torch.device, force: bool, limit: float
 ) -> None:
     from pipeline import photos
     from pipeline.errors import ImageError
@@ -106,7 +107,7 @@ def _restore_file(
         raise ImageError(goal, "is already there", "use --force or another folder")
     try:
         data = source.read_bytes()
-        picture = photos.decode(data, MAX_MEGAPIXELS)
+        picture = photos.decode(data, limit, "--max-megapixels")
     except OSError as error:
         raise ImageError(source, error.strerror or "cannot be read", "check the file") from None
     except ImageError as error:

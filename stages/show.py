@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from stages.console import command, make_app, project_root, read_params, say
+from stages.usage import check_suffix
 
 if TYPE_CHECKING:
-    from pipeline.shards import Array, Redraw, Redrawn, Sample
+    from pipeline.samples import Array, Redraw, Redrawn, Sample
 
 LISTED = 5
 
@@ -27,6 +28,8 @@ def show(
     from pipeline import images
     from pipeline.files import write_bytes
 
+    if output is not None:
+        check_suffix(output, ".png")
     root = project_root()
     folders = _folders(root, recipe)
     if key is None:

@@ -13,6 +13,7 @@ import typer
 from stages.card import CODE, card_of
 from stages.console import command, make_app, progress, project_root, read_params, say
 from stages.recipes import family_files, inputs_of
+from stages.usage import MAX_WORKERS
 
 if TYPE_CHECKING:
     from pipeline.cards import Card
@@ -40,7 +41,14 @@ class Runner(StrEnum):
 @command
 def synth(
     recipe: Annotated[str, typer.Argument(help="A recipe of params.yaml.")],
-    workers: Annotated[int, typer.Option(help="Processes; the bytes do not depend on it.")] = 0,
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            max=MAX_WORKERS,
+            help="Processes, by default as many as cores; the bytes do not depend on it.",
+        ),
+    ] = None,
     out: Annotated[
         str | None, typer.Option(help="Folder for the shards, or a URL: s3://bucket/prefix.")
     ] = None,
@@ -59,7 +67,7 @@ def synth(
 
     A folder is locked while it is written. A URL cannot be: never let two runs write to one.
     """
-    from pipeline.config import lookup, read_seed
+    from pipeline.config import read_max_megapixels, read_seed
     from pipeline.corruptions import Recipe
     from pipeline.errors import ParamsError
     from pipeline.given import GIVEN, GivenMaker
@@ -71,7 +79,7 @@ def synth(
     loaded = Recipe.load(params, recipe, root / "data/textures")
     make: MakeSample = SampleMaker(recipe, read_seed(params), loaded.damage)
     if recipe == GIVEN:
-        make = GivenMaker(root / "data/raw", lookup(params, "index.max_megapixels"))
+        make = GivenMaker(root / "data/raw", read_max_megapixels(params))
     if address != "local" and executor is Runner.local:
         raise ParamsError(f"--address {address}", "is Ray's", "add --executor ray")
     specs = plan(root, params, loaded)
@@ -85,7 +93,7 @@ def synth(
         raise ParamsError("--format folders", "has no folder", "name one: --out DIR")
     inputs = [root / "data/raw", root / "data/textures/bank.json"]
     reads = tuple(path for path in inputs if path.exists())
-    job = _Job(root, params, loaded, make, specs, executor, address, workers, reads)
+    job = _Job(root, params, loaded, make, specs, executor, address, workers or 0, reads)
     if url is not None:
         rows = _to_url(job, url)
     else:
@@ -188,7 +196,7 @@ def _tell(recipe: str, rows: list[ShardRow], layout: Layout) -> None:
 
 def plan(root: Path, params: dict[str, Any], recipe: Recipe) -> list[ShardSpec]:
     """Every shard that the recipe asks for. Raises ParamsError for a split without photos."""
-    from pipeline.config import lookup, read_seed, section
+    from pipeline.config import read_max_megapixels, read_seed, section
     from pipeline.errors import ParamsError
     from pipeline.given import GIVEN, check_given
     from pipeline.shards import SPLITS
@@ -216,7 +224,7 @@ def plan(root: Path, params: dict[str, Any], recipe: Recipe) -> list[ShardSpec]:
             block,
             read_seed(params),
             root / "data/raw",
-            lookup(params, "index.max_megapixels"),
+            read_max_megapixels(params),
         )
     return specs
 

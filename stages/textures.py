@@ -19,7 +19,7 @@ def textures(
     """Draw dust, hair, scratches, folds, stains and blotches from the seed; lift scans into the
     bank."""
     from pipeline import images, photos, png
-    from pipeline.config import lookup, read_seed, section
+    from pipeline.config import read_max_megapixels, read_seed, section
     from pipeline.corruptions.texture import BANK_LIST
     from pipeline.errors import ImageError
     from pipeline.files import sha256_bytes, sha256_file, write_bytes, write_json
@@ -32,7 +32,7 @@ def textures(
     params = read_params(root)
     block, seed = section(params, "textures", TexturesSection), read_seed(params)
     found = {path: sha256_file(path) for path in walk(scans or root / "textures/scans")}
-    limit = lookup(params, "index.max_megapixels")
+    limit = read_max_megapixels(params)
     target = out or root / "data/textures"
     inputs = [
         block.model_dump(),

@@ -22,9 +22,10 @@ from stages.console import (
 )
 from stages.devices import check_channels, choose_device, choose_workers
 from stages.recipes import family_files, inputs_of
+from stages.usage import MAX_WORKERS
 
 if TYPE_CHECKING:
-    from pipeline.shards import Array
+    from pipeline.samples import Array
     from pipeline.training import Run
 
 
@@ -33,7 +34,12 @@ def train(
     system: Annotated[str, typer.Argument(help="A system under `train` in params.yaml.")],
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     workers: Annotated[
-        int, typer.Option(help="Loader processes (-1: by cores); the batches do not depend on it.")
+        int,
+        typer.Option(
+            min=-1,
+            max=MAX_WORKERS,
+            help="Loader processes (-1: by cores); the batches do not depend on it.",
+        ),
     ] = -1,
     out: Annotated[Path | None, typer.Option(help="Folder for the weights.")] = None,
 ) -> None:

@@ -6,11 +6,10 @@ is a family, ``draw`` and ``apply`` are pure.
 """
 
 from pipeline.corruptions.base import CORRUPTIONS, Array, Corruption, Drawn, Place, Window, no_mask
-from pipeline.corruptions.recipe import (
+from pipeline.corruptions.recipe import Damaged, Recipe
+from pipeline.corruptions.steps import (
     STEP_KEYS,
-    Damaged,
     Group,
-    Recipe,
     RecipeSection,
     Step,
     Story,

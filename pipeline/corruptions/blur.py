@@ -1,20 +1,26 @@
-"""Lost focus and a shaken camera: the whole photo smeared by one kernel."""
+"""Lost focus, a shaken camera, a scaler's filter: the whole photo smeared by one kernel."""
 
 import math
 from collections.abc import Sequence
-from typing import Literal, Self
+from typing import Annotated, Literal, Self, get_args
 
 import cv2
 import numpy as np
-from pydantic import Field, field_validator
+from pydantic import Field
 
-from pipeline.config import Amount, Share, ordered
+from pipeline.config import Share, Size
 from pipeline.corruptions import CORRUPTIONS, Array, Corruption, Drawn, Window, no_mask
-from pipeline.corruptions.kernels import REACH, convolve, disc, ellipse, line
+from pipeline.corruptions.kernels import REACH, bell, convolve, disc, line, plateau, sinc
 from pipeline.images import resize
 
-Kind = Literal["gaussian", "anisotropic", "motion", "defocus"]
+Kind = Literal[
+    "gaussian", "anisotropic", "motion", "defocus", "generalized", "generalized_anisotropic",
+    "plateau", "plateau_anisotropic", "sinc",
+]  # fmt: skip
+Beta = Annotated[float, Field(ge=0.25, le=16)]
+KINDS: tuple[Kind, ...] = get_args(Kind)
 WORST = 0.012  # of the photo's short side
+FAR = 10  # px: the published 21×21; a kernel that reaches farther is cut or shrunk
 
 
 @CORRUPTIONS.add
@@ -22,35 +28,62 @@ class Blur(Corruption):
     """`size_range`: spread of the kernel, its standard deviation as a share of the photo's short
     side; 0.0005 to 0.0075 are Real-ESRGAN's 0.2 to 3 px (Wang et al. 2021) on its 400 px pictures.
 
-    `kinds`: gaussian, the same in all directions; anisotropic, Gaussian across a random direction
-    with `ratio_range` times the spread along it (as in BSRGAN, Zhang et al. 2021); motion, an even
-    line; defocus, an even disc. Lines and discs have the spread that `size_range` says, which makes
-    a disc's radius twice and a line's length √12 times as long.
+    `kinds`, each with its weight in the draw: gaussian, the same in all directions; anisotropic,
+    Gaussian across a random direction with `ratio_range` times the spread along it (as in BSRGAN,
+    Zhang et al. 2021); motion, an even line; defocus, an even disc. Lines and discs have the spread
+    that `size_range` says, which makes a disc's radius twice and a line's length √12 times as long.
+
+    The other kinds are Real-ESRGAN's: generalized (Gaussian) and plateau, both with an anisotropic
+    twin, whose spread is the scale of their formula (`kernels`), with a shape from `beta_range` and
+    `plateau_range`: half of the time below 1, half above, where the range allows; and sinc, a sharp
+    low-pass that rings, for waves longer than `wave_range` (shares of the short side; its spread is
+    a wave / 2π, and waves' frequencies are drawn evenly). These are cut at `reach_range` from their
+    middle (a share too: the published 7×7 to 21×21 px are 0.0075 to 0.025), and a wave is at most
+    twice that, so that small sinc kernels start at π / 3 as published.
     """
 
     extent = "global"
-    kinds: tuple[Kind, ...] = Field(min_length=1)
-    size_range: tuple[Amount, Amount]
+    version = 2
+    kinds: dict[Kind, Size] = Field(min_length=1)
+    size_range: tuple[Share, Share]
     ratio_range: tuple[Share, Share]
-
-    _ordered = field_validator("size_range", "ratio_range")(ordered)
+    beta_range: tuple[Beta, Beta]
+    plateau_range: tuple[Beta, Beta]
+    wave_range: tuple[Share, Share]
+    reach_range: tuple[Share, Share]
 
     @classmethod
     def at(cls, severity: float) -> Self:
         """All kinds, of one spread."""
         size = WORST * severity
-        kinds: tuple[Kind, ...] = ("gaussian", "anisotropic", "motion", "defocus")
-        return cls(kinds=kinds, size_range=(size, size), ratio_range=(0.3, 0.8))
+        return cls(
+            kinds=dict.fromkeys(KINDS, 1.0),
+            size_range=(size, size),
+            ratio_range=(0.3, 0.8),
+            beta_range=(0.5, 4.0),
+            plateau_range=(1.0, 2.0),
+            wave_range=(math.tau * size, math.tau * size),
+            reach_range=(4 * size, 4 * size),
+        )
 
     def draw(self, shape: Sequence[int], rng: np.random.Generator) -> Drawn:
-        """A kind, its spread (share, and px), its direction (degrees), and how narrow it is."""
-        size = float(rng.uniform(*self.size_range))
+        """A kind, its spread (share, and px), its direction (degrees), how narrow it is, its shape,
+        and how far it reaches (px)."""
+        kinds, side = list(self.kinds), Window.of(shape).photo_side
+        weights = np.cumsum(list(self.kinds.values()))
+        kind = kinds[int((rng.random() * weights[-1] >= weights[:-1]).sum())]
+        size, reach = float(rng.uniform(*self.size_range)), float(rng.uniform(*self.reach_range))
+        if kind == "sinc":
+            size = _wave(self.wave_range, reach, rng) / math.tau
+        ratio = float(rng.uniform(*self.ratio_range)) if kind.endswith("anisotropic") else 1.0
         return {
-            "kind": self.kinds[int(rng.integers(len(self.kinds)))],
+            "kind": kind,
             "size": round(size, 5),
-            "spread": round(size * Window.of(shape).photo_side, 3),
+            "spread": round(size * side, 3),
             "angle": round(float(rng.uniform(0, 180)), 1),
-            "ratio": round(float(rng.uniform(*self.ratio_range)), 3),
+            "ratio": round(ratio, 3),
+            "beta": _beta(self.plateau_range if "plateau" in kind else self.beta_range, rng),
+            "reach": round(reach * side, 2),
         }
 
     def apply(self, tile: Array, drawn: Drawn) -> tuple[Array, Array]:
@@ -70,6 +103,20 @@ class Blur(Corruption):
         return min(1.0, float(drawn["size"]) / WORST)
 
 
+def _wave(waves: tuple[float, float], reach: float, rng: np.random.Generator) -> float:
+    """Evenly in frequency, no longer than twice the reach."""
+    short, long = (max(1e-9, min(wave, 2 * reach)) for wave in waves)
+    return 1 / float(rng.uniform(1 / long, 1 / short))
+
+
+def _beta(betas: tuple[float, float], rng: np.random.Generator) -> float:
+    """As published: peaked and flat kernels are equally frequent."""
+    low, high = betas
+    middle = min(max(low, 1.0), high)
+    ends = (low, middle) if rng.random() < 0.5 else (middle, high)
+    return round(float(rng.uniform(*ends)), 3)
+
+
 def _blur(tile: Array, drawn: Drawn, shrink: float, own: float) -> Array:
     """On a tile that is so many times smaller, which by itself has spread it by `own` px."""
     kind, spread = drawn["kind"], drawn["spread"]
@@ -81,7 +128,13 @@ def _blur(tile: Array, drawn: Drawn, shrink: float, own: float) -> Array:
     if kind == "defocus":
         return convolve(tile, disc(2 * long))
     short = math.sqrt(max(0.01, (spread * drawn["ratio"]) ** 2 - own**2)) / shrink
-    return convolve(tile, ellipse(long, short, drawn["angle"]))
+    if kind == "anisotropic":
+        return convolve(tile, bell(long, short, drawn["angle"], 1.0))
+    reach = max(1, min(FAR, round(drawn["reach"] / shrink)))
+    if kind == "sinc":
+        return convolve(tile, sinc(math.tau * spread / shrink, reach))
+    shape = plateau if "plateau" in kind else bell
+    return convolve(tile, shape(long, short, drawn["angle"], drawn["beta"], reach))
 
 
 def _shrink(kind: Kind, spread: float) -> int:

@@ -1,4 +1,4 @@
-"""Cracked emulsion: the branching network of old prints, glass plates and paintings."""
+"""Craquelure: the net of fine cracks of old paintings and of dried emulsion."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import Any, Literal, Self
 
 import cv2
 import numpy as np
-from pydantic import Field, field_validator
+from pydantic import Field
 
-from pipeline.config import Count, Share, Size, ordered
+from pipeline.config import Count, Share, Size
 from pipeline.corruptions import (
     CORRUPTIONS,
     Array,
@@ -18,15 +18,14 @@ from pipeline.corruptions import (
     Drawn,
     Place,
     Window,
-    growth,
+    geometry,
+    islands,
     layers,
-    outlines,
 )
 from pipeline.seeds import field, seed_of
 
 Tone = Literal["dark", "bright"]
-FINER = 0.75  # a branch's width against its parent's
-WORST = 0.07  # width / spacing × opacity × cracked area, in photos
+WORST = 0.1  # width / spacing × opacity × cracked area, in photos
 
 
 @CORRUPTIONS.add
@@ -37,12 +36,13 @@ class Cracks(Corruption):
     `opacity_range`: strength of the cracks. `tones`: "dark" cracks let the dark ground through,
     "bright" ones bare paper.
 
-    Cracks start at random, wander, branch at about right angles, and end where they meet another:
-    the islands with T-shaped junctions of craquelure. Branches are finer than their parents and
-    thin out where they end free.
+    The layer is divided again and again (`islands`): closed, roughly square islands with T-shaped
+    junctions, longer along a grain; young cracks are finer than old ones, and all wear unevenly.
+    The islands' edges stand up: pale where they face the light, in the shade behind.
     """
 
     extent = "local"
+    version = 2
     num_range: tuple[Count, Count]
     size_range: tuple[Size, Size]
     spacing_range: tuple[Size, Size]
@@ -51,15 +51,11 @@ class Cracks(Corruption):
     opacity_range: tuple[Share, Share]
     tones: tuple[Tone, ...] = Field(min_length=1)
 
-    _ordered = field_validator(
-        "num_range", "size_range", "spacing_range", "width_range", "lift_range", "opacity_range"
-    )(ordered)
-
     @classmethod
     def at(cls, severity: float) -> Self:
         """One patch grows over the photo, its cracks become denser and deeper."""
         size = max(1e-6, 1.13 * math.sqrt(severity) * (1 + 0.8 * severity))
-        spacing, opacity = 0.09 - 0.045 * severity, 0.6 + 0.4 * severity
+        spacing, opacity = 0.055 - 0.02 * severity, 0.6 + 0.4 * severity
         width = max(1e-6, WORST * severity**2 / max(1e-6, _area(size)) * spacing / opacity)
         num = 1 if severity > 0 else 0
         return cls(
@@ -85,27 +81,14 @@ class Cracks(Corruption):
         out, mask = tile.copy(), np.zeros(tile.shape[:2], np.uint8)
         for patch in drawn["patches"]:
             box = _box(patch, tile.shape)
-            if box is None:
-                continue
-            line = _lines(patch, box)
-            reach = max(1.0, 0.7 * patch["width"])
-            x, y = np.rint(outlines.compass()[patch["light"]] * reach).astype(int).tolist()
-            halo = cv2.subtract(layers.soft(line, 1.5 * reach), line).reshape(line.shape)
-            bright, dark = (255, 255, 255), (0, 0, 0)
-            coats = [
-                (layers.shifted(halo, x, y), bright, 2 * patch["lift"]),
-                (layers.shifted(halo, -x, -y), dark, patch["lift"]),
-                (line, patch["color"], patch["opacity"]),
-            ]
-            for shade, color, strength in coats:
-                alpha = layers.clear(layers.scaled(shade, strength))
-                if alpha.any():
-                    out[box] = layers.mix(out[box], color, alpha)
-                    mask[box] |= layers.marked(alpha)
+            if box is not None:
+                line = _lines(patch, box)
+                _lift(out, mask, box, line, patch)
+                layers.cover(out, mask, box, patch["color"], layers.scaled(line, patch["opacity"]))
         return out, mask
 
     def severity(self, drawn: Drawn) -> float:
-        """The root of cracked area × width / spacing × opacity, 1 where these make up 7 %."""
+        """The root of cracked area × width / spacing × opacity, 1 where these make up 10 %."""
         return min(1.0, math.sqrt(sum(float(one["amount"]) for one in drawn["patches"]) / WORST))
 
     def _draw_one(self, window: Window, place: Place, rng: np.random.Generator) -> dict[str, Any]:
@@ -129,8 +112,8 @@ class Cracks(Corruption):
             "lift": round(lift, 3),
             "opacity": round(opacity, 3),
             "color": color,
-            "light": int(rng.integers(outlines.DIRECTIONS)),
-            "along": int(rng.integers(outlines.DIRECTIONS)),
+            "light": int(rng.integers(geometry.DIRECTIONS)),
+            "along": int(rng.integers(geometry.DIRECTIONS)),
             "amount": round(_area(size) * width / spacing * opacity, 6),
             "seed": seed_of(rng),
         }
@@ -141,24 +124,43 @@ def _area(size: float) -> float:
     return min(1.0, math.pi / 4 * size**2)
 
 
-def _box(patch: dict[str, Any], extent: Sequence[int]) -> outlines.Box | None:
-    """A patch is ragged by a fifth, and cracks run out of it."""
-    reach = 1.2 * patch["radius"] + 2 * patch["spacing"]
-    return outlines.box_of(np.array([[patch["x"], patch["y"]]]), reach, extent)
+def _box(patch: dict[str, Any], extent: Sequence[int]) -> geometry.Box | None:
+    """A patch is ragged, and cracks run out of it."""
+    reach = 1.3 * patch["radius"] + 2 * patch["spacing"]
+    return geometry.box_of(np.array([[patch["x"], patch["y"]]]), reach, extent)
 
 
-def _lines(patch: dict[str, Any], box: outlines.Box) -> Array:
+def _lift(out: Array, mask: Array, box: geometry.Box, line: Array, patch: dict[str, Any]) -> None:
+    """More light on the edges that face it, less on those behind."""
+    if not patch["lift"]:
+        return
+    reach = max(1.0, 0.7 * patch["width"])
+    x, y = geometry.step(patch["light"], reach)
+    halo = cv2.subtract(layers.soft(line, 1.5 * reach), line).reshape(line.shape)
+    for sign, strength, change in ((1, 1.5, cv2.add), (-1, 1.0, cv2.subtract)):
+        shade = layers.shifted(halo, sign * x, sign * y)
+        shade = layers.clear(layers.scaled(shade, strength * patch["lift"]))
+        under = out[box]
+        out[box] = change(under, cv2.merge([shade] * under.shape[2])).reshape(under.shape)
+        mask[box] |= layers.marked(shade)
+
+
+def _lines(patch: dict[str, Any], box: geometry.Box) -> Array:
     """uint8 lines of all cracks over the box, 255 in the middle of wide ones."""
-    rng = field(patch["seed"])
-    unit = patch["spacing"] / growth.STEPS
-    twice = layers.blank(box, 2)
-    extent = [length / 2 / unit for length in twice.shape]
-    center = np.array([patch["x"] - box[1].start, patch["y"] - box[0].start]) / unit
-    points, pieces = growth.network(extent, center, patch["radius"] / unit, patch["along"], rng)
-    corners = np.rint(points * (2 * unit)).astype(np.int32)
-    for depth, ranges in sorted(pieces.items(), reverse=True):
-        paths = [corners[start:end] for start, end in ranges]
-        layers.lines(twice, paths, FINER**depth * patch["width"])
+    unit, twice = patch["spacing"], layers.blank(box, 2)
+    middle = geometry.within(np.array([[patch["x"], patch["y"]]]), box)[0]
+    limits = -middle / unit, (np.array(twice.shape[::-1]) / 2 - middle) / unit
+    along = geometry.compass()[patch["along"]]
+    runs = islands.net(patch["radius"] / unit, limits, along, patch["seed"])
+    by_width: dict[float, list[Array]] = {}
+    for paths, widths in runs:
+        corners = np.rint((paths * unit + middle) * 2).astype(np.int32)
+        thick = 2 * patch["width"] * widths
+        steps = np.where(thick < 1, np.ceil(thick * 4) / 4, np.rint(thick))
+        for path, width in zip(corners, steps.tolist(), strict=True):
+            by_width.setdefault(width / 2, []).append(path)
+    for width in sorted(by_width):
+        layers.lines(twice, by_width[width], width)
     line = layers.half(twice)
-    wear = layers.scaled(layers.cloud(line.shape, patch["spacing"], rng), 0.5)
-    return cv2.multiply(line, 255 - wear, scale=1 / 255).reshape(line.shape)
+    wear = layers.scaled(layers.cloud(line.shape, 2 * unit, field(patch["seed"])), 0.6)
+    return layers.less(line, wear)

@@ -1,4 +1,4 @@
-"""Lost resolution: made small once, and enlarged again."""
+"""Lost resolution: made smaller or larger once, and brought back to its size."""
 
 import math
 from collections.abc import Sequence
@@ -6,44 +6,68 @@ from typing import Annotated, Literal, Self
 
 import cv2
 import numpy as np
-from pydantic import Field, field_validator
+from pydantic import Field, ValidationInfo, field_validator
 
-from pipeline.config import ordered
+from pipeline.config import Share
 from pipeline.corruptions import CORRUPTIONS, Array, Corruption, Drawn, Window, no_mask
 
-Method = Literal["area", "linear", "nearest"]
-Factor = Annotated[float, Field(ge=1)]
-WORST = 8.0
-METHODS = {"area": cv2.INTER_AREA, "linear": cv2.INTER_LINEAR, "nearest": cv2.INTER_NEAREST}
+Method = Literal["area", "linear", "cubic", "nearest"]
+Scale = Annotated[float, Field(ge=0.01, le=4)]
+WORST = 8.0  # times smaller
+METHODS = {
+    "area": cv2.INTER_AREA,
+    "linear": cv2.INTER_LINEAR,
+    "cubic": cv2.INTER_CUBIC,
+    "nearest": cv2.INTER_NEAREST,
+}
 
 
 @CORRUPTIONS.add
 class Downscale(Corruption):
-    """`factor_range`: how many times smaller, along each side; 1 changes nothing.
+    """`scale_range`: the sides' length against before. With `down_probability` the photo is shrunk
+    by an even draw from the part of the range below 1, with `up_probability` enlarged by one from
+    the part above; otherwise kept (Real-ESRGAN, Wang et al. 2021).
 
-    `down_methods` and `up_methods` are chosen apart: area averages, linear interpolates (which
-    aliases on the way down), nearest takes or repeats single pixels. Enlarging by area or nearest
-    leaves squares, of a grid that lies on the photo and not on the tile.
+    `down_methods` and `up_methods` are chosen apart: area averages, linear and cubic interpolate
+    (which aliases on the way down; cubic also overshoots), nearest takes or repeats single pixels.
+    Enlarging a shrunk photo by area or nearest leaves squares, of a grid that lies on the photo and
+    not on the tile.
     """
 
     extent = "global"
-    factor_range: tuple[Factor, Factor]
+    version = 2
+    scale_range: tuple[Scale, Scale]
+    down_probability: Share
+    up_probability: Share
     down_methods: tuple[Method, ...] = Field(min_length=1)
     up_methods: tuple[Method, ...] = Field(min_length=1)
 
-    _ordered = field_validator("factor_range")(ordered)
+    @field_validator("up_probability")
+    @classmethod
+    def _room_for_both(cls, up: float, known: ValidationInfo) -> float:
+        room = 1 - known.data.get("down_probability", 0.0)
+        if up > room + 1e-9:
+            raise ValueError(f"must be at most {room:g}, as down_probability takes the rest")
+        return up
 
     @classmethod
     def at(cls, severity: float) -> Self:
-        """Any methods, at one factor."""
-        factor = 1 + (WORST - 1) * severity
-        methods: tuple[Method, ...] = ("area", "linear", "nearest")
-        return cls(factor_range=(factor, factor), down_methods=methods, up_methods=methods)
+        """Any methods, shrunk by one factor."""
+        scale = 1 / (1 + (WORST - 1) * severity)
+        methods: tuple[Method, ...] = ("area", "linear", "cubic", "nearest")
+        return cls(
+            scale_range=(scale, scale),
+            down_probability=1.0,
+            up_probability=0.0,
+            down_methods=methods,
+            up_methods=methods,
+        )
 
     def draw(self, shape: Sequence[int], rng: np.random.Generator) -> Drawn:
-        """A factor, two methods, and how far the tile starts inside a cell of the grid (px)."""
+        """How many times smaller (below 1: larger), two methods, and how far the tile starts inside
+        a cell of the grid (px)."""
         place = Window.of(shape).place(rng)
-        factor = round(float(rng.uniform(*self.factor_range)), 3)
+        factor = round(1 / self._scale(rng), 3)
         return {
             "factor": factor,
             "down": self.down_methods[int(rng.integers(len(self.down_methods)))],
@@ -52,21 +76,37 @@ class Downscale(Corruption):
         }
 
     def apply(self, tile: Array, drawn: Drawn) -> tuple[Array, Array]:
-        """Fill up to whole cells by mirroring, shrink, enlarge, cut."""
+        """Fill up to whole cells by mirroring, shrink, enlarge, cut; or enlarge and shrink."""
         factor, (top, left) = drawn["factor"], drawn["phase"]
         height, width = tile.shape[:2]
+        down, up = METHODS[drawn["down"]], METHODS[drawn["up"]]
         rows, columns = math.ceil((top + height) / factor), math.ceil((left + width) / factor)
         tall, wide = round(rows * factor), round(columns * factor)
         if (rows, columns) == (tall, wide):
             return tile.copy(), no_mask(tile)
+        if factor < 1:
+            large = cv2.resize(tile, (columns, rows), interpolation=up)
+            small = cv2.resize(large, (width, height), interpolation=down)
+            return small.reshape(tile.shape), no_mask(tile)
         below, right = max(0, tall - top - height), max(0, wide - left - width)
         whole = cv2.copyMakeBorder(tile, top, below, left, right, cv2.BORDER_REFLECT_101)
-        small = cv2.resize(whole, (columns, rows), interpolation=METHODS[drawn["down"]])
+        small = cv2.resize(whole, (columns, rows), interpolation=down)
         tall, wide = whole.shape[:2]
-        large = cv2.resize(small, (wide, tall), interpolation=METHODS[drawn["up"]])
+        large = cv2.resize(small, (wide, tall), interpolation=up)
         cut = large[top : top + height, left : left + width]
         return np.ascontiguousarray(cut).reshape(tile.shape), no_mask(tile)
 
     def severity(self, drawn: Drawn) -> float:
-        """The factor, from 1 to 8."""
-        return min(1.0, (float(drawn["factor"]) - 1) / (WORST - 1))
+        """The factor, from 1 to 8; enlarging costs hardly anything and counts as little."""
+        factor = float(drawn["factor"])
+        lost = factor - 1 if factor >= 1 else (1 / factor - 1) / 10
+        return min(1.0, lost / (WORST - 1))
+
+    def _scale(self, rng: np.random.Generator) -> float:
+        low, high = self.scale_range
+        way = float(rng.random())
+        if way < self.down_probability:
+            return float(rng.uniform(min(low, 1.0), min(high, 1.0)))
+        if way < self.down_probability + self.up_probability:
+            return float(rng.uniform(max(low, 1.0), max(high, 1.0)))
+        return 1.0

@@ -8,26 +8,24 @@ from typing import Self
 
 import cv2
 import numpy as np
-from pydantic import field_validator
 
-from pipeline.config import Count, Share, Size, ordered
-from pipeline.corruptions import CORRUPTIONS, Array, Corruption, Drawn
-from pipeline.corruptions.curves import (
-    FULL,
-    SHIFT,
-    TURN,
+from pipeline.config import Share, Size
+from pipeline.corruptions import CORRUPTIONS, Array, Drawn
+from pipeline.corruptions.base import rooted, share_in, size_in
+from pipeline.corruptions.canvas import (
     Ink,
+    Sown,
     View,
-    compass,
-    curl,
     draw_strokes,
     heavier,
     heavy,
     lay,
-    soften,
     warm_white,
 )
-from pipeline.seeds import field, seed_of
+from pipeline.corruptions.geometry import SHIFT, TURN, compass, right_of
+from pipeline.corruptions.layers import FULL, soften
+from pipeline.corruptions.outlines import curl
+from pipeline.seeds import seed_of
 
 CORNERS = 12  # of a speck's outline
 OUTLINES = 64  # of a photo's specks, each turned and scaled anew
@@ -36,7 +34,7 @@ WORST = 3000 * 2e-6  # specks × opacity × mean square of their radii (shares o
 
 
 @CORRUPTIONS.add
-class Dust(Corruption):
+class Dust(Sown):
     """Dust on a negative prints bright, dust on a print or on the glass copies dark.
 
     `num_range`: specks on the whole photo (log-uniform); `size_range`: the smallest and the largest
@@ -45,17 +43,11 @@ class Dust(Corruption):
     `lint_range`: share that are short threads; `bright_range`: share of bright ones.
     """
 
-    extent = "local"
-    num_range: tuple[Count, Count]
     size_range: tuple[Size, Size]
     opacity_range: tuple[Share, Share]
     clustered_range: tuple[Share, Share]
     lint_range: tuple[Share, Share]
     bright_range: tuple[Share, Share]
-
-    _ordered = field_validator(
-        "num_range", "size_range", "opacity_range", "clustered_range", "lint_range", "bright_range"
-    )(ordered)
 
     @classmethod
     def at(cls, severity: float) -> Self:
@@ -74,26 +66,24 @@ class Dust(Corruption):
     def draw(self, shape: Sequence[int], rng: np.random.Generator) -> Drawn:
         """How many, how strong, how clustered; the specks themselves come from the seed."""
         dark = int(rng.integers(0, 70))
-        low, high = math.log(1 + self.num_range[0]), math.log(1 + self.num_range[1])
+        low, high = self.num_range
         return {
             **View.draw(shape, rng),
-            "num": round(math.exp(rng.uniform(low, high)) - 1),
+            "num": round(size_in((1 + low, 1 + high), rng) - 1),
             "sizes": list(self.size_range),
-            "opacity": round(float(rng.uniform(*self.opacity_range)), 3),
-            "clustered": round(float(rng.uniform(*self.clustered_range)), 3),
-            "lint": round(float(rng.uniform(*self.lint_range)), 3),
-            "bright": round(float(rng.uniform(*self.bright_range)), 3),
+            "opacity": share_in(self.opacity_range, rng),
+            "clustered": share_in(self.clustered_range, rng),
+            "lint": share_in(self.lint_range, rng),
+            "bright": share_in(self.bright_range, rng),
             "paper": warm_white(rng),
             "dark": [dark, dark * 9 // 10, dark * 4 // 5],
             "seed": seed_of(rng),
         }
 
-    def apply(self, tile: Array, drawn: Drawn) -> tuple[Array, Array]:
-        """Lay the dark specks, then the bright ones; the mask is where they cover 2 %."""
-        out, mask = tile.copy(), np.zeros(tile.shape[:2], np.uint8)
-        if not drawn["num"]:
-            return out, mask
-        view, generator = View.of(drawn), field(drawn["seed"])
+    def lay_all(
+        self, out: Array, mask: Array, view: View, generator: np.random.Generator, drawn: Drawn
+    ) -> None:
+        """The dark specks, then the bright ones."""
         count = drawn["num"]
         places = _places(drawn, view, generator)
         least, most = (share * view.side for share in drawn["sizes"])
@@ -102,20 +92,19 @@ class Dust(Corruption):
         bright = generator.random(count) < drawn["bright"]
         thread = generator.random(count) < drawn["lint"]
         for sort, color in ((False, drawn["dark"]), (True, drawn["paper"])):
-            canvas = view.canvas(tile)
+            canvas = view.canvas(out)
             one = (bright == sort) & ~thread
             _draw_specks(canvas, view, places[one], radii[one], strengths[one], generator)
             one = (bright == sort) & thread
             _draw_lint(canvas, view, places[one], radii[one], strengths[one], generator)
             cell, phase = max(1, round(view.side / 700)), int(generator.integers(0, 1 << 16))
             lay(out, mask, soften(canvas, view.side / 2000), view, Ink(color, 0.2, cell, phase))
-        return out, mask
 
     def severity(self, drawn: Drawn) -> float:
         """The area that number, sizes and opacity come to, against 3000 specks of 0.14 % radius;
         square-rooted."""
         area = drawn["num"] * drawn["opacity"] * _mean_square(*drawn["sizes"])
-        return min(1.0, math.sqrt(area / WORST))
+        return rooted(area, WORST)
 
 
 def _mean_square(least: float, most: float) -> float:
@@ -144,9 +133,9 @@ def _draw_specks(
     """Ragged drawn-out outlines; what is smaller than a pixel becomes a pixel, but fainter."""
     ragged = generator.uniform(0.5, 1.25, (OUTLINES, CORNERS, 1))
     stretch = np.stack([np.ones(OUTLINES), generator.uniform(0.35, 1, OUTLINES)], axis=1)
-    outlines = compass()[:: TURN // CORNERS][:CORNERS] * ragged * stretch[:, None]
+    outlines = compass(TURN)[:: TURN // CORNERS][:CORNERS] * ragged * stretch[:, None]
     kind = generator.integers(0, OUTLINES, len(places))
-    lean = compass()[generator.integers(0, TURN, len(places))]
+    lean = compass(TURN)[generator.integers(0, TURN, len(places))]
     levels = np.clip(strengths * np.minimum(1, 1.6 * radii * radii), 0, FULL).astype(np.int64)
     middle, reach = view.fixed(places) >> SHIFT, (1.5 * radii + 2).astype(np.int64)[:, None]
     seen = (middle + reach >= 0) & (middle - reach < np.array(canvas.shape[::-1]))
@@ -157,7 +146,7 @@ def _draw_specks(
     canvas[rows, columns] = levels[tiny]
     chosen = chosen[radii[chosen] >= 0.7]
     right = lean[chosen][:, None] * (radii[chosen] - 0.4)[:, None, None]
-    down = right[:, :, ::-1] * np.array([-1.0, 1.0])
+    down = right_of(right)
     shapes = outlines[kind[chosen]]
     fixed = view.fixed(places[chosen][:, None] + right * shapes[:, :, :1] + down * shapes[:, :, 1:])
     for outline, level in zip(fixed, levels[chosen].tolist(), strict=True):

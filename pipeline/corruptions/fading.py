@@ -5,9 +5,8 @@ from collections.abc import Sequence
 
 import cv2
 import numpy as np
-from pydantic import field_validator
 
-from pipeline.config import Share, ordered
+from pipeline.config import Share
 from pipeline.corruptions import CORRUPTIONS, Array, Corruption, Drawn, Window, no_mask
 from pipeline.corruptions.surfaces import enlarge
 from pipeline.images import to_gray, to_rgb
@@ -58,8 +57,6 @@ class Fading(Corruption):
     uneven_range: tuple[Share, Share]
     leak_probability: Share
     leak_range: tuple[Share, Share]
-
-    _ordered = field_validator(*(f"{part}_range" for part in WORST))(ordered)
 
     @classmethod
     def at(cls, severity: float) -> "Fading":

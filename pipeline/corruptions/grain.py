@@ -7,9 +7,9 @@ from typing import Annotated, Literal, Self
 
 import cv2
 import numpy as np
-from pydantic import Field, field_validator
+from pydantic import Field
 
-from pipeline.config import Share, Size, ordered
+from pipeline.config import Share, Size
 from pipeline.corruptions import CORRUPTIONS, Array, Corruption, Drawn, Window, no_mask
 from pipeline.corruptions.noise import CHUNK, TWO, clumped, clumped_deviation, gaussian, words
 from pipeline.images import to_gray
@@ -44,8 +44,6 @@ class Grain(Corruption):
     sigma_range: tuple[Deviation, Deviation]
     size_range: tuple[Size, Size]
     gray_probability: Share
-
-    _ordered = field_validator("sigma_range", "size_range")(ordered)
 
     @classmethod
     def at(cls, severity: float) -> Self:
@@ -120,7 +118,8 @@ def _add(pixels: Array, noise: Array, drawn: Drawn) -> Array:
         fine = 2.0 ** (12 - math.frexp(float(weights.max()))[1])  # no product passes 24 bits
         table = np.rint(weights * fine).astype(np.int16)
         noise = cv2.multiply(noise, cv2.LUT(light, table), scale=1 / fine)
-    total: Array = np.add(pixels, _spread(noise, pixels.shape[1]), dtype=np.int16)
+    total: Array = pixels.astype(np.int16)
+    total += _spread(noise, pixels.shape[1])
     np.clip(total, 0, 255, out=total)
     return total
 

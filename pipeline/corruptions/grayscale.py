@@ -5,9 +5,8 @@ from typing import Self
 
 import cv2
 import numpy as np
-from pydantic import field_validator
 
-from pipeline.config import Share, ordered
+from pipeline.config import Share
 from pipeline.corruptions import CORRUPTIONS, Array, Corruption, Drawn, no_mask
 from pipeline.images import to_gray, to_rgb
 
@@ -22,8 +21,6 @@ class Grayscale(Corruption):
     extent = "global"
     version = 2
     strength_range: tuple[Share, Share]
-
-    _ordered = field_validator("strength_range")(ordered)
 
     @classmethod
     def at(cls, severity: float) -> Self:

@@ -2,38 +2,38 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from typing import Self
+from typing import Annotated, Self
 
 import numpy as np
-from pydantic import field_validator
+from pydantic import Field
 
-from pipeline.config import Amount, Count, Share, Size, ordered
-from pipeline.corruptions import CORRUPTIONS, Array, Corruption, Drawn
-from pipeline.corruptions.curves import (
-    FULL,
+from pipeline.config import Share, Size
+from pipeline.corruptions import CORRUPTIONS, Array, Drawn
+from pipeline.corruptions.base import count_in, rooted, share_in
+from pipeline.corruptions.canvas import (
     Ink,
     Marks,
+    Sown,
     View,
-    curl,
     draw_strokes,
     heavier,
     heavy,
     lay,
-    smooth,
-    soften,
     warm_white,
 )
-from pipeline.seeds import field, seed_of
+from pipeline.corruptions.layers import FULL, soften
+from pipeline.corruptions.outlines import curl, smooth
+from pipeline.seeds import seed_of
 
 PIECES = 72  # of one hair
 WORST = 60  # hairs at full opacity
 SHADOW = 0.25  # of a dark hair's opacity
+Turns = Annotated[float, Field(ge=0, le=10)]
 
 
 @CORRUPTIONS.add
-class Hair(Corruption):
+class Hair(Sown):
     """Curled hairs, thinner toward their ends.
 
     `num_range`: hairs on the whole photo; `length_range` and `width_range`: shares of the short
@@ -43,24 +43,12 @@ class Hair(Corruption):
     others are dark with a soft shadow (hair on the print); `opacity_range`: of the strongest.
     """
 
-    extent = "local"
-    num_range: tuple[Count, Count]
     length_range: tuple[Size, Size]
     width_range: tuple[Size, Size]
-    curl_range: tuple[Amount, Amount]
+    curl_range: tuple[Turns, Turns]
     tangled_range: tuple[Share, Share]
     bright_range: tuple[Share, Share]
     opacity_range: tuple[Share, Share]
-
-    _ordered = field_validator(
-        "num_range",
-        "length_range",
-        "width_range",
-        "curl_range",
-        "tangled_range",
-        "bright_range",
-        "opacity_range",
-    )(ordered)
 
     @classmethod
     def at(cls, severity: float) -> Self:
@@ -82,24 +70,22 @@ class Hair(Corruption):
         dark = int(rng.integers(0, 60))
         return {
             **View.draw(shape, rng),
-            "num": int(rng.integers(self.num_range[0], self.num_range[1] + 1)),
+            "num": count_in(self.num_range, rng),
             "lengths": list(self.length_range),
             "widths": list(self.width_range),
             "curls": list(self.curl_range),
-            "tangled": round(float(rng.uniform(*self.tangled_range)), 3),
-            "bright": round(float(rng.uniform(*self.bright_range)), 3),
-            "opacity": round(float(rng.uniform(*self.opacity_range)), 3),
+            "tangled": share_in(self.tangled_range, rng),
+            "bright": share_in(self.bright_range, rng),
+            "opacity": share_in(self.opacity_range, rng),
             "paper": warm_white(rng),
             "dark": [dark, dark * 4 // 5, dark * 2 // 3],
             "seed": seed_of(rng),
         }
 
-    def apply(self, tile: Array, drawn: Drawn) -> tuple[Array, Array]:
-        """Lay shadows, dark hairs, bright hairs; the mask is where one of them covers 2 %."""
-        out, mask = tile.copy(), np.zeros(tile.shape[:2], np.uint8)
-        if not drawn["num"]:
-            return out, mask
-        view, generator = View.of(drawn), field(drawn["seed"])
+    def lay_all(
+        self, out: Array, mask: Array, view: View, generator: np.random.Generator, drawn: Drawn
+    ) -> None:
+        """Shadows, dark hairs, bright hairs."""
         hairs = _strands(drawn, view, generator)
         fixed, sigma = view.fixed(hairs.points), view.side / 2000
         dark, bright = ~hairs.bright, hairs.bright
@@ -110,15 +96,14 @@ class Hair(Corruption):
             (bright, drawn["paper"], 0, 1, 1.0, sigma),
         ):
             if chosen.any():
-                canvas = view.canvas(tile)
+                canvas = view.canvas(out)
                 widths, strengths = hairs.widths[chosen] * wider, hairs.strengths[chosen] * strength
                 draw_strokes(canvas, fixed[chosen] + aside, widths, strengths)
                 lay(out, mask, soften(canvas, blur), view, Ink(color, 0.0, 1, 0))
-        return out, mask
 
     def severity(self, drawn: Drawn) -> float:
         """Number × opacity on the whole photo against 60, square-rooted."""
-        return min(1.0, math.sqrt(drawn["num"] * drawn["opacity"] / WORST))
+        return rooted(drawn["num"] * drawn["opacity"], WORST)
 
 
 def _strands(drawn: Drawn, view: View, generator: np.random.Generator) -> Marks:

@@ -7,9 +7,9 @@ from typing import Literal
 
 import cv2
 import numpy as np
-from pydantic import Field, field_validator
+from pydantic import Field
 
-from pipeline.config import Share, Size, ordered
+from pipeline.config import Degrees, Share, Size
 from pipeline.corruptions import CORRUPTIONS, Array, Corruption, Drawn, Window, no_mask
 from pipeline.images import to_gray, to_rgb
 
@@ -32,14 +32,10 @@ class Halftone(Corruption):
 
     extent = "global"
     pitch_range: tuple[Size, Size]
-    angle_range: tuple[float, float]
+    angle_range: tuple[Degrees, Degrees]
     gain_range: tuple[Share, Share]
     strength_range: tuple[Share, Share]
     inks: tuple[Inks, ...] = Field(min_length=1)
-
-    _ordered = field_validator("pitch_range", "angle_range", "gain_range", "strength_range")(
-        ordered
-    )
 
     @classmethod
     def at(cls, severity: float) -> "Halftone":

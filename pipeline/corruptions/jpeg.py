@@ -6,9 +6,8 @@ from typing import Annotated, Literal, Self
 
 import cv2
 import numpy as np
-from pydantic import Field, field_validator
+from pydantic import Field
 
-from pipeline.config import ordered
 from pipeline.corruptions import CORRUPTIONS, Array, Corruption, Drawn, Window, no_mask
 from pipeline.images import decode_jpeg, decode_webp, encode_jpeg, encode_webp, to_gray
 
@@ -30,8 +29,6 @@ class Jpeg(Corruption):
     extent = "global"
     kinds: tuple[Kind, ...] = Field(min_length=1)
     quality_range: tuple[Quality, Quality]
-
-    _ordered = field_validator("quality_range")(ordered)
 
     @classmethod
     def at(cls, severity: float) -> Self:

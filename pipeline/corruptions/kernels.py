@@ -1,6 +1,7 @@
 """Small convolution kernels in whole numbers, so that every CPU gets the same bytes."""
 
 import math
+from collections.abc import Callable
 
 import cv2
 import numpy as np
@@ -49,19 +50,61 @@ def disc(radius: float) -> Array:
     return _trim(inside.reshape(side, fine, side, fine).sum(axis=(1, 3)))
 
 
-def ellipse(long: float, short: float, angle: float) -> Array:
-    """A turned Gaussian, in parts of about a thousand."""
-    turn, offsets = math.radians(angle), range(-REACH, REACH + 1)
+def bell(long: float, short: float, angle: float, beta: float, reach: int = REACH) -> Array:
+    """A turned generalized Gaussian, exp(-½ qᵝ) with q the squared distance in deviations (Liu et
+    al. 2020, "Estimating generalized Gaussian blur kernels for out-of-focus image deblurring").
+
+    `beta` 1 is Gaussian; below 1 it is peaked with long tails, above 1 flat with a steep rim.
+    """
+    return _turned(lambda q: math.exp(-(q**beta) / 2), long, short, angle, reach)
+
+
+def plateau(long: float, short: float, angle: float, beta: float, reach: int = REACH) -> Array:
+    """A turned plateau, 1 / (1 + qᵝ) with q as for `bell`: flat inside of the deviations, with a
+    rim that is the steeper the larger `beta` (Real-ESRGAN, Wang et al. 2021)."""
+    return _turned(lambda q: 1 / (1 + q**beta), long, short, angle, reach)
+
+
+def sinc(wave: float, reach: int = REACH) -> Array:
+    """A round ideal low-pass, ω J₁(ω r) / (2π r), which lets waves longer than `wave` px through
+    (ω = 2π / wave) and rings; its rim has negative weights (Real-ESRGAN, Wang et al. 2021)."""
+    omega = math.tau / wave
+
+    def height(square: int) -> float:
+        far = math.sqrt(square)
+        return omega * bessel(omega * far) / (math.tau * far) if far else omega**2 / (2 * math.tau)
+
+    offsets = range(-reach, reach + 1)
+    heights = {
+        square: height(square) for square in {x * x + y * y for x in offsets for y in offsets}
+    }
+    return _parts([[heights[x * x + y * y] for x in offsets] for y in offsets])
+
+
+def bessel(x: float, steps: int = 64) -> float:
+    """J₁(x) for 0 ≤ x ≤ 60, to 12 digits: Bessel's integral ∫ cos(τ - x sin τ) dτ / π from 0 to π,
+    whose midpoint sum converges faster than any power, as its integrand is periodic."""
+    turns = ((number + 0.5) * math.pi / steps for number in range(steps))
+    return sum(math.cos(turn - x * math.sin(turn)) for turn in turns) / steps
+
+
+def _turned(
+    profile: Callable[[float], float], long: float, short: float, angle: float, reach: int
+) -> Array:
+    """A profile over q = (along / long)² + (across / short)²."""
+    turn, offsets = math.radians(angle), range(-reach, reach + 1)
     cos, sin = math.cos(turn), math.sin(turn)
-    bell = [
-        [
-            math.exp(-(((x * cos + y * sin) / long) ** 2 + ((y * cos - x * sin) / short) ** 2) / 2)
-            for x in offsets
-        ]
-        for y in offsets
-    ]
-    scale = 1000 / sum(map(sum, bell))
-    return _trim(np.array([[round(value * scale) for value in row] for row in bell]))
+
+    def height(x: int, y: int) -> float:
+        return profile(((x * cos + y * sin) / long) ** 2 + ((y * cos - x * sin) / short) ** 2)
+
+    return _parts([[height(x, y) for x in offsets] for y in offsets])
+
+
+def _parts(heights: list[list[float]]) -> Array:
+    """Whole parts, of about a thousand in all."""
+    scale = 1000 / sum(map(sum, heights))
+    return _trim(np.array([[round(value * scale) for value in row] for row in heights]))
 
 
 def _trim(weights: Array) -> Array:

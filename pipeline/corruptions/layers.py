@@ -6,20 +6,31 @@ makes the same bytes.
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import cv2
 import numpy as np
 
-from pipeline.corruptions.outlines import Box
+from pipeline.corruptions.geometry import SHIFT, Box, fixed
+from pipeline.seeds import field
 
 Array = np.ndarray
-VISIBLE = 5  # of 255: what is fainter (under 2 %) is not drawn at all, and not in the mask
+Color = Sequence[int]
+FULL = 255
+FAINT = 5  # of 255 (2 %): coats that cover no more, and strokes that cover less, are not laid
+SOFTEST = 12  # px: what `soften` looks at around a pixel
+WHITE, BLACK = (255, 255, 255), (0, 0, 0)
 
 
 def blank(box: Box, times: int = 1) -> Array:
     """A uint8 picture of zeros, as large as the box, or so many times as large."""
     height, width = (side.stop - side.start for side in box)
     return np.zeros((times * height, times * width), np.uint8)
+
+
+def fill(alpha: Array, outline: Array) -> None:
+    """Make the inside of a closed outline (float64 N×2, px of the alpha) opaque."""
+    cv2.fillPoly(alpha, [fixed(outline)], FULL, shift=SHIFT)
 
 
 def lines(alpha: Array, paths: Sequence[Array], width: float, level: int = 255) -> None:
@@ -53,6 +64,16 @@ def soft(alpha: Array, radius: float) -> Array:
     return twice.reshape(alpha.shape)
 
 
+def soften(alpha: Array, sigma: float) -> Array:
+    """Blurred by a Gaussian of `sigma` px; less than a third of a pixel is nothing, and `SOFTEST`
+    is as far as it reaches."""
+    if sigma < 0.34:
+        return alpha
+    reach = min(SOFTEST, math.ceil(2.5 * sigma))
+    side = 2 * reach + 1
+    return cv2.GaussianBlur(alpha, (side, side), min(sigma, SOFTEST / 2.5))
+
+
 def scaled(alpha: Array, strength: float) -> Array:
     """Alpha times a strength, saturated."""
     table = np.minimum(np.rint(np.arange(256) * strength), 255).astype(np.uint8)
@@ -68,17 +89,22 @@ def shifted(alpha: Array, x: int, y: int) -> Array:
     return frame[top : top + height, left : left + width]
 
 
+def less(alpha: Array, by: Array) -> Array:
+    """Alpha, fainter where another alpha is high."""
+    return cv2.multiply(alpha, FULL - by, scale=1 / FULL).reshape(alpha.shape)
+
+
 def clear(alpha: Array) -> Array:
-    """Without what is fainter than 2 %."""
-    return cv2.threshold(alpha, VISIBLE, 255, cv2.THRESH_TOZERO)[1].reshape(alpha.shape)
+    """Without what is faint."""
+    return cv2.threshold(alpha, FAINT, FULL, cv2.THRESH_TOZERO)[1].reshape(alpha.shape)
 
 
 def marked(alpha: Array) -> Array:
     """The mask of an alpha: 255 where anything is laid on."""
-    return cv2.threshold(alpha, 0, 255, cv2.THRESH_BINARY)[1].reshape(alpha.shape)
+    return cv2.threshold(alpha, 0, FULL, cv2.THRESH_BINARY)[1].reshape(alpha.shape)
 
 
-def tint(alpha: Array, color: Sequence[int], channels: int) -> Array:
+def tint(alpha: Array, color: Color, channels: int) -> Array:
     """``color × alpha / 255`` in `channels` channels, uint8."""
     steps = np.arange(256)
     planes = {
@@ -88,7 +114,7 @@ def tint(alpha: Array, color: Sequence[int], channels: int) -> Array:
     return cv2.merge([planes[level] for level in color[:channels]]).reshape(*alpha.shape, channels)
 
 
-def mix(under: Array, over: Array | Sequence[int], alpha: Array) -> Array:
+def mix(under: Array, over: Array | Color, alpha: Array) -> Array:
     """`over`, a picture or one color, laid on `under` with an alpha; exact at 0 and at 255."""
     channels = under.shape[2]
     rest = cv2.merge([255 - alpha] * channels)
@@ -100,3 +126,31 @@ def mix(under: Array, over: Array | Sequence[int], alpha: Array) -> Array:
     else:
         return below  # black adds nothing
     return cv2.add(below, above.reshape(under.shape)).reshape(under.shape)
+
+
+def cover(out: Array, mask: Array, box: Box, over: Array | Color, alpha: Array) -> None:
+    """Lay `over`, a picture or one color, on the box of a picture where its alpha is not faint,
+    and add that to the mask."""
+    alpha = clear(alpha)
+    out[box] = mix(out[box], over, alpha)
+    mask[box] |= marked(alpha)
+
+
+def put(out: Array, mask: Array, index: Array, alpha: Array, color: Color) -> None:
+    """Move the pixels at `index` of the contiguous picture toward `color` by `alpha` of 255, where
+    that is not faint, and add them to the mask."""
+    kept = alpha >= FAINT
+    index, share = index[kept], alpha[kept].astype(np.uint16)[:, None]
+    pixels = out.reshape(-1, out.shape[2])
+    toward = np.array(color[: out.shape[2]], np.uint16)
+    pixels[index] = (pixels[index] * (FULL - share) + toward * share + FULL // 2) // FULL
+    mask.reshape(-1)[index] = FULL
+
+
+def filling(drawn: dict[str, Any], extent: Sequence[int]) -> Array | Color:
+    """What a story's `fill` names: "black", "white", "noise" from its `seed` in each value of
+    `extent` (height, width, channels), or else its `color`."""
+    if drawn["fill"] == "noise":
+        return field(drawn["seed"]).integers(0, 256, extent, np.uint8)
+    color: Color = {"black": BLACK, "white": WHITE}.get(drawn["fill"], drawn["color"])
+    return color

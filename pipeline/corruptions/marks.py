@@ -12,12 +12,13 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from pipeline.corruptions import layers, outlines
+from pipeline.corruptions import geometry, layers, outlines
+from pipeline.corruptions.geometry import DIRECTIONS, compass, right_of
+from pipeline.corruptions.layers import BLACK, WHITE, less
 
 Array = np.ndarray
 Color = tuple[int, int, int]
 Coat = tuple[Array, Color]
-WHITE, BLACK = (255, 255, 255), (0, 0, 0)
 
 
 class Mark(NamedTuple):
@@ -34,25 +35,29 @@ class Mark(NamedTuple):
     @property
     def reach(self) -> int:
         """Half the side of the box, px."""
-        return int(1.5 * self.radius) + 4
+        return reach_of(self.radius)
 
     def filled(self, *closed: Array) -> Array:
         """An alpha with outlines filled, (0, 0) being the middle of the box."""
         twice = np.zeros((4 * self.reach + 2, 4 * self.reach + 2), np.uint8)
         for outline in closed:
-            points = outlines.fixed(2 * (outline + self.reach) + 0.5)
-            cv2.fillPoly(twice, [points], 255, shift=outlines.SHIFT)
+            layers.fill(twice, 2 * (outline + self.reach) + 0.5)
         return layers.half(twice)
 
     def coat(self, alpha: Array, color: Color, strength: float) -> Coat:
         """A coat as strong as the mark's contrast and more or less."""
-        return layers.clear(layers.scaled(alpha, strength * self.contrast)), color
+        return layers.scaled(alpha, strength * self.contrast), color
 
     def lit(self, alpha: Array, distance: float) -> tuple[Array, Array]:
         """The sides of a bump, the one in the light and the one away from it."""
-        x, y = np.rint(outlines.compass()[self.light] * max(1.0, distance)).astype(int).tolist()
+        x, y = geometry.step(self.light, max(1.0, distance))
         near, far = layers.shifted(alpha, x, y), layers.shifted(alpha, -x, -y)
         return cv2.subtract(near, far), cv2.subtract(far, near)
+
+
+def reach_of(radius: float) -> int:
+    """Half the side of the box of a mark, px."""
+    return int(1.5 * radius) + 4
 
 
 def scratch(mark: Mark) -> list[Coat]:
@@ -75,7 +80,7 @@ def pit(mark: Mark) -> list[Coat]:
     """One to four ragged holes: dark inside, a lit far wall, a pale rim."""
     holes = [outlines.blob(0.6 * mark.radius, 0.7, 24, mark.rng)]
     for _ in range(int(mark.rng.integers(0, 4))):
-        away = outlines.compass()[int(mark.rng.integers(outlines.DIRECTIONS))]
+        away = _anywhere(mark)
         small = outlines.blob(mark.rng.uniform(0.1, 0.25) * mark.radius, 0.7, 16, mark.rng)
         holes.append(small + away * (mark.rng.uniform(0.6, 0.85) * mark.radius))
     hole = layers.soft(mark.filled(*holes), 0.08 * mark.radius)
@@ -100,19 +105,19 @@ def inclusion(mark: Mark) -> list[Coat]:
     crumb = mark.filled(outlines.blob(0.9 * mark.radius, 1.0, 32, mark.rng))
     _, shadow = mark.lit(crumb, 0.12 * mark.radius)
     speckle = layers.scaled(layers.cloud(crumb.shape, 0.2 * mark.radius, mark.rng), 0.5)
-    return [mark.coat(shadow, BLACK, 0.5), mark.coat(_less(crumb, speckle), mark.color, 1.0)]
+    return [mark.coat(shadow, BLACK, 0.5), mark.coat(less(crumb, speckle), mark.color, 1.0)]
 
 
 def crack(mark: Mark) -> list[Coat]:
     """A jagged dark line with a few branches, all thinning out, one side of it lifted."""
     width = max(0.6, 0.025 * mark.radius)
-    ahead = outlines.compass()[mark.along]
+    ahead = compass()[mark.along]
     main = _wander(mark, -mark.radius * ahead, mark.radius * ahead, 0.35)
     lines = [main]
     for _ in range(int(mark.rng.integers(1, 5))):
         start = main[int(mark.rng.uniform(0.2, 0.8) * len(main))]
         side = int(mark.rng.integers(70, 180)) * (2 * int(mark.rng.integers(2)) - 1)
-        way = outlines.compass()[(mark.along + side) % outlines.DIRECTIONS]
+        way = compass()[(mark.along + side) % DIRECTIONS]
         end = start + way * (mark.rng.uniform(0.2, 0.6) * mark.radius)
         lines.append(_wander(mark, start, end, 0.35))
     closed = [_ribbon(line, width, 0.1 if line is main else 0.0) for line in lines]
@@ -125,7 +130,7 @@ def blotch(mark: Mark) -> list[Coat]:
     """A stain of oil, heat or rust: uneven, soft, darker along its tide line."""
     parts = [outlines.blob(0.75 * mark.radius, 0.9, 64, mark.rng)]
     for _ in range(int(mark.rng.integers(1, 5))):
-        away = outlines.compass()[int(mark.rng.integers(outlines.DIRECTIONS))]
+        away = _anywhere(mark)
         part = outlines.blob(mark.rng.uniform(0.15, 0.5) * mark.radius, 0.8, 32, mark.rng)
         parts.append(part + away * (0.55 * mark.radius))
     stain = layers.soft(mark.filled(*parts), 0.06 * mark.radius)
@@ -133,8 +138,8 @@ def blotch(mark: Mark) -> list[Coat]:
     tide = cv2.subtract(stain, layers.soft(stain, 0.35 * mark.radius)).reshape(stain.shape)
     darker = (mark.color[0] // 2, mark.color[1] // 2, mark.color[2] // 2)
     return [
-        mark.coat(_less(stain, cloud), mark.color, 0.55),
-        mark.coat(_less(tide, cloud), darker, 1.0),
+        mark.coat(less(stain, cloud), mark.color, 0.55),
+        mark.coat(less(tide, cloud), darker, 1.0),
     ]
 
 
@@ -148,9 +153,10 @@ MARKS: dict[str, Callable[[Mark], list[Coat]]] = {
 }
 
 
-def _less(alpha: Array, by: Array) -> Array:
-    """Alpha, fainter where `by` is high."""
-    return cv2.multiply(alpha, 255 - by, scale=1 / 255).reshape(alpha.shape)
+def _anywhere(mark: Mark) -> Array:
+    """A unit vector."""
+    away: Array = compass()[int(mark.rng.integers(DIRECTIONS))]
+    return away
 
 
 def _wander(mark: Mark, start: Array, end: Array, stray: float) -> Array:
@@ -158,14 +164,14 @@ def _wander(mark: Mark, start: Array, end: Array, stray: float) -> Array:
     ahead = end - start
     levels = outlines.levels_for(2 * mark.radius, 2.0, 8)
     heights = outlines.roughness(levels, 0.57, mark.rng)[:, None] * stray
-    line: Array = np.linspace(start, end, 2**levels + 1) + heights * [ahead[1], -ahead[0]]
+    line: Array = np.linspace(start, end, 2**levels + 1) - heights * right_of(ahead)
     return line
 
 
 def _groove(mark: Mark, aside: float, width: float) -> Array:
     """The outline of a slightly bent scratch over the whole length of the mark."""
-    ahead = outlines.compass()[mark.along]
-    across = np.array([ahead[1], -ahead[0]])
+    ahead = compass()[mark.along]
+    across = -right_of(ahead)
     start, end = mark.rng.uniform(0.6, 1.0, 2) * mark.radius
     bend = across * (aside + mark.rng.uniform(-0.12, 0.12) * mark.radius)
     line = outlines.bent(aside * across - start * ahead, bend, aside * across + end * ahead, 33)

@@ -1,34 +1,16 @@
-"""Lines and outlines that damage families share: irregular, seeded, the same on every CPU.
+"""Irregular lines and outlines: seeded, the same on every CPU.
 
-Points are float64 N×2 arrays of (x, y) in px of the tile. Only sums, products and square roots
-touch them; sines come from a rounded table.
+Points are float64 arrays of (x, y) in px. Only sums, products and square roots touch them; sines
+come from the compass.
 """
 
-import functools
 import math
-from collections.abc import Sequence
 
-import cv2
 import numpy as np
 
+from pipeline.corruptions.geometry import DIRECTIONS, TURN, compass, right_of
+
 Array = np.ndarray
-Box = tuple[slice, slice]
-SHIFT = 4  # cv2 draws in sixteenths of a pixel
-FAR = 1 << 20  # px; past any tile, and safe in sixteenths
-DIRECTIONS = 1024  # of the compass; a power of two, so that `& (DIRECTIONS - 1)` turns round
-
-
-@functools.cache
-def compass() -> Array:
-    """The unit vector of each of the `DIRECTIONS`, clockwise from the right."""
-    angles = [2 * math.pi * number / DIRECTIONS for number in range(DIRECTIONS)]
-    return np.array([[round(math.cos(angle), 6), round(math.sin(angle), 6)] for angle in angles])
-
-
-def fixed(points: Array) -> Array:
-    """For cv2's ``shift=SHIFT``: int32 sixteenths of a pixel."""
-    sixteenths: Array = np.rint(np.clip(points, -FAR, FAR) * (1 << SHIFT)).astype(np.int32)
-    return sixteenths
 
 
 def normals(points: Array) -> Array:
@@ -37,7 +19,7 @@ def normals(points: Array) -> Array:
     along[1:-1] = points[2:] - points[:-2]
     along[0], along[-1] = points[1] - points[0], points[-1] - points[-2]
     length = np.sqrt((along * along).sum(axis=1, keepdims=True))
-    across: Array = np.stack([along[:, 1], -along[:, 0]], axis=1) / np.maximum(length, 1e-9)
+    across: Array = -right_of(along) / np.maximum(length, 1e-9)
     return across
 
 
@@ -80,26 +62,27 @@ def levels_for(length: float, step: float = 2.0, most: int = 11) -> int:
     return min(most, max(1, math.ceil(math.log2(max(2.0, length / step)))))
 
 
-def box_of(points: Array, margin: float, extent: Sequence[int]) -> Box | None:
-    """Rows and columns of the tile that the points grown by `margin` may touch; None: none."""
-    low = np.floor(np.clip(points.min(axis=0) - margin, -FAR, FAR)).astype(int)
-    high = np.ceil(np.clip(points.max(axis=0) + margin, -FAR, FAR)).astype(int) + 1
-    x0, y0 = np.maximum(low, 0).tolist()
-    x1, y1 = np.minimum(high, [extent[1], extent[0]]).tolist()
-    return (slice(y0, y1), slice(x0, x1)) if x0 < x1 and y0 < y1 else None
+def smooth(count: int, points: int, passes: int, generator: np.random.Generator) -> Array:
+    """Smooth random curves of about unit spread, float64 (count, points)."""
+    level = generator.normal(size=(count, points + passes))
+    for _ in range(passes):
+        level = (level[:, 1:] + level[:, :-1]) * 0.5
+    return np.asarray(level * (math.pi * passes) ** 0.25)  # what averaging took from the spread
 
 
-def meets(outline: Array, extent: Sequence[int]) -> bool:
-    """Whether a closed outline of many points has a part in the tile."""
-    inside = (outline >= -0.5) & (outline <= np.array([extent[1], extent[0]]) - 0.5)
-    if inside.all(axis=1).any():
-        return True
-    closed = outline.astype(np.float32).reshape(-1, 1, 2)
-    corners = [(x, y) for x in (0.0, extent[1] - 1.0) for y in (0.0, extent[0] - 1.0)]
-    return any(cv2.pointPolygonTest(closed, corner, False) >= 0 for corner in corners)
-
-
-def within(points: Array, box: Box) -> Array:
-    """The same points as seen from the box's top left corner."""
-    moved: Array = points - np.array([box[1].start, box[0].start])
-    return moved
+def curl(
+    starts: Array, lengths: Array, turns: Array, pieces: int, generator: np.random.Generator
+) -> Array:
+    """Curled paths, float64 (count, pieces + 1, 2): `turns` is by how many full turns the
+    direction strays on the way, half of it one way round."""
+    count = len(starts)
+    bias = generator.normal(size=(count, 1)) + 1.4 * smooth(count, pieces, pieces // 5, generator)
+    bias += 0.9 * smooth(count, pieces, 3, generator)
+    angles = generator.integers(0, TURN, (count, 1)) + np.cumsum(
+        bias * (turns * TURN / pieces)[:, None], axis=1
+    )
+    steps = (
+        compass(TURN)[np.rint(angles).astype(np.int64) % TURN] * (lengths / pieces)[:, None, None]
+    )
+    places = starts[:, None] + np.cumsum(steps, axis=1)
+    return np.concatenate([starts[:, None], places], axis=1)

@@ -2,31 +2,29 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import NamedTuple, Self
 
 import numpy as np
-from pydantic import field_validator
 
-from pipeline.config import Count, Share, Size, ordered
-from pipeline.corruptions import CORRUPTIONS, Array, Corruption, Drawn
-from pipeline.corruptions.curves import (
-    FULL,
-    TURN,
+from pipeline.config import Share, Size
+from pipeline.corruptions import CORRUPTIONS, Array, Drawn
+from pipeline.corruptions.base import count_in, rooted, share_in
+from pipeline.corruptions.canvas import (
     Ink,
     Marks,
+    Sown,
     View,
-    compass,
     draw_strokes,
     heavier,
     heavy,
     lay,
-    smooth,
-    soften,
     warm_white,
 )
-from pipeline.seeds import field, seed_of
+from pipeline.corruptions.geometry import TURN, compass, right_of
+from pipeline.corruptions.layers import FULL, soften
+from pipeline.corruptions.outlines import smooth
+from pipeline.seeds import seed_of
 
 PIECES = 28  # of one scratch, each with a strength of its own
 WORST = 320  # scratches at full opacity
@@ -45,7 +43,7 @@ class Groups(NamedTuple):
 
 
 @CORRUPTIONS.add
-class Scratches(Corruption):
+class Scratches(Sown):
     """What sand, dry cloths and projectors leave on prints and negatives.
 
     `num_range`: scratches on the whole photo; `length_range` and `width_range`: shares of the
@@ -55,24 +53,12 @@ class Scratches(Corruption):
     negative's back), the others are dark; `gaps_range`: share of their length that is missing.
     """
 
-    extent = "local"
-    num_range: tuple[Count, Count]
     length_range: tuple[Size, Size]
     width_range: tuple[Size, Size]
     opacity_range: tuple[Share, Share]
     bundled_range: tuple[Share, Share]
     bright_range: tuple[Share, Share]
     gaps_range: tuple[Share, Share]
-
-    _ordered = field_validator(
-        "num_range",
-        "length_range",
-        "width_range",
-        "opacity_range",
-        "bundled_range",
-        "bright_range",
-        "gaps_range",
-    )(ordered)
 
     @classmethod
     def at(cls, severity: float) -> Self:
@@ -94,38 +80,35 @@ class Scratches(Corruption):
         soot = int(rng.integers(0, 60))
         return {
             **View.draw(shape, rng),
-            "num": int(rng.integers(self.num_range[0], self.num_range[1] + 1)),
+            "num": count_in(self.num_range, rng),
             "lengths": list(self.length_range),
             "widths": list(self.width_range),
-            "opacity": round(float(rng.uniform(*self.opacity_range)), 3),
-            "bundled": round(float(rng.uniform(*self.bundled_range)), 3),
-            "bright": round(float(rng.uniform(*self.bright_range)), 3),
-            "gaps": round(float(rng.uniform(*self.gaps_range)), 3),
+            "opacity": share_in(self.opacity_range, rng),
+            "bundled": share_in(self.bundled_range, rng),
+            "bright": share_in(self.bright_range, rng),
+            "gaps": share_in(self.gaps_range, rng),
             "paper": warm_white(rng),
             "soot": [soot, max(0, soot - 6), max(0, soot - int(rng.integers(0, 16)))],
             "seed": seed_of(rng),
         }
 
-    def apply(self, tile: Array, drawn: Drawn) -> tuple[Array, Array]:
-        """Lay the dark scratches, then the bright ones; the mask is where they cover 2 %."""
-        out, mask = tile.copy(), np.zeros(tile.shape[:2], np.uint8)
-        if not drawn["num"]:
-            return out, mask
-        view, generator = View.of(drawn), field(drawn["seed"])
+    def lay_all(
+        self, out: Array, mask: Array, view: View, generator: np.random.Generator, drawn: Drawn
+    ) -> None:
+        """The dark scratches, then the bright ones."""
         marks = _marks(drawn, view, generator)
         cell = max(1, round(view.side / 500))
         for bright, color in ((False, drawn["soot"]), (True, drawn["paper"])):
-            canvas, chosen = view.canvas(tile), marks.bright == bright
+            canvas, chosen = view.canvas(out), marks.bright == bright
             fixed = view.fixed(marks.points[chosen])
             draw_strokes(canvas, fixed, marks.widths[chosen], marks.strengths[chosen])
             canvas = soften(canvas, view.side / 2500)
             phase = int(generator.integers(0, 1 << 16))
             lay(out, mask, canvas, view, Ink(color, 0.15 + 0.5 * drawn["gaps"], cell, phase))
-        return out, mask
 
     def severity(self, drawn: Drawn) -> float:
         """Number × opacity on the whole photo against 320, square-rooted: marks overlap."""
-        return min(1.0, math.sqrt(drawn["num"] * drawn["opacity"] / WORST))
+        return rooted(drawn["num"] * drawn["opacity"], WORST)
 
 
 def _groups(drawn: Drawn, view: View, generator: np.random.Generator) -> Groups:
@@ -156,8 +139,8 @@ def _marks(drawn: Drawn, view: View, generator: np.random.Generator) -> Marks:
     lengths = groups.lengths[group] * np.where(own, generator.uniform(0.15, 1.2, count), 1)
     slip = own * generator.normal(size=count) * 0.4 * groups.lengths[group] - lengths / 2
     aside = own * generator.normal(size=count) * groups.spreads[group]
-    along = compass()[groups.turned][group][:, None]
-    across = along[:, :, ::-1] * np.array([-1.0, 1.0])
+    along = compass(TURN)[groups.turned][group][:, None]
+    across = right_of(along)
     place = np.arange(PIECES + 1) / PIECES
     bow = 4 * groups.bends[group][:, None] * place * (1 - place)
     bow += (own * generator.normal(size=count) * 0.012)[:, None] * place

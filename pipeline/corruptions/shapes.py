@@ -6,9 +6,9 @@ from typing import Any, Literal, Self
 
 import cv2
 import numpy as np
-from pydantic import Field, field_validator
+from pydantic import Field
 
-from pipeline.config import Count, Share, Size, ordered
+from pipeline.config import Count, Share, Size
 from pipeline.corruptions import CORRUPTIONS, Array, Corruption, Drawn, Window
 from pipeline.seeds import field, seed_of
 
@@ -32,8 +32,6 @@ class Shapes(Corruption):
     covered_range: tuple[Share, Share]
     opacity_range: tuple[Share, Share]
     fills: tuple[Fill, ...] = Field(min_length=1)
-
-    _ordered = field_validator("num_range", "size_range", "covered_range", "opacity_range")(ordered)
 
     @classmethod
     def at(cls, severity: float) -> Self:
@@ -74,14 +72,18 @@ class Shapes(Corruption):
         mask = np.zeros(tile.shape[:2], np.uint8)
         for shape in drawn["shapes"]:
             box = _bounds(shape, mask.shape)
-            if out[box].size == 0:
+            under = out[box]
+            if under.size == 0:
                 continue
-            region = np.zeros_like(mask[box])
-            _paint(region, shape, (box[0].start, box[1].start))
-            fill = _fill(shape, tile.shape, box)
-            mixed = cv2.addWeighted(out[box], 1 - shape["opacity"], fill, shape["opacity"], 0)
-            out[box] = cv2.copyTo(mixed, region, out[box]).reshape(fill.shape)
-            mask[box] |= region
+            painted = _painted(under, shape)
+            if shape["kind"] == "circle":
+                region = np.zeros(under.shape[:2], np.uint8)
+                _paint(region, shape, (box[0].start, box[1].start))
+                cv2.copyTo(painted, region, under)
+                mask[box] |= region
+            else:
+                under[:] = painted
+                mask[box] = 255
         return out, mask
 
     def severity(self, drawn: Drawn) -> float:
@@ -153,11 +155,13 @@ def _paint_mask(extent: tuple[int, int], shapes: list[dict[str, Any]]) -> Array:
     return mask
 
 
-def _fill(shape: dict[str, Any], extent: tuple[int, ...], box: tuple[slice, slice]) -> Array:
-    """The fill of the shape's bounding box, in as many channels as the tile has."""
-    height, width = (side.stop - side.start for side in box)
-    channels = extent[2]
+def _painted(under: Array, shape: dict[str, Any]) -> Array:
+    """What lies in the shape's bounding box, h×w×channels, with the fill over all of it."""
     if shape["fill"] == "noise":
-        return field(shape["seed"]).integers(0, 256, (height, width, channels), np.uint8)
-    flat = {"black": [0, 0, 0], "white": [255, 255, 255]}.get(shape["fill"], shape["color"])
-    return np.full((height, width, channels), flat[:channels], np.uint8)
+        fill = field(shape["seed"]).integers(0, 256, under.shape, np.uint8)
+    else:
+        flat = {"black": [0, 0, 0], "white": [255, 255, 255]}.get(shape["fill"], shape["color"])
+        fill = np.empty(under.shape, np.uint8)
+        cv2.rectangle(fill, (0, 0), under.shape[1::-1], flat[: under.shape[2]], cv2.FILLED)
+    opacity = shape["opacity"]
+    return cv2.addWeighted(under, 1 - opacity, fill, opacity, 0).reshape(under.shape)

@@ -2,19 +2,22 @@
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any, Literal
+from typing import Literal
 
 import cv2
 import numpy as np
-from pydantic import Field, field_validator
+from pydantic import Field
 
-from pipeline.config import Count, Share, Size, ordered
-from pipeline.corruptions import CORRUPTIONS, Array, Corruption, Drawn, Window
-from pipeline.corruptions.surfaces import Box, bumps, curve, enlarge, fractal, grid_of, ridges
+from pipeline.config import Share, Size
+from pipeline.corruptions import CORRUPTIONS, Array, Drawn, Place, Window
+from pipeline.corruptions.base import about, one_of, share_in, size_in
+from pipeline.corruptions.geometry import Box, clipped, inside
+from pipeline.corruptions.layers import FAINT
+from pipeline.corruptions.scattered import Scattered
+from pipeline.corruptions.surfaces import bumps, curve, enlarge, fractal, grid_of, ridges
 from pipeline.seeds import field, seed_of
 
 Kind = Literal["ring", "foxing", "blotch", "fingerprint"]
-VISIBLE = 5  # of 255: where a stain is fainter (2 %), it neither alters the photo nor is masked
 WORST = 6  # stains of full strength, each `TYPICAL` of the tile's side long, make severity 1
 TYPICAL = 0.3
 RIDGES = 17  # in half a fingerprint's box: a print is some 1.5 cm wide, a ridge 0.45 mm
@@ -38,7 +41,7 @@ TINTS: dict[str, tuple[tuple[tuple[int, int, int], tuple[int, int, int]], ...]] 
 
 
 @CORRUPTIONS.add
-class Stains(Corruption):
+class Stains(Scattered):
     """`num_range`: stains on the whole photo, a tile shows those that fall into it; `size_range`:
     the longer side of a stain, as a share of the photo's short side; `strength_range`: from 0 to
     its full tint; `kinds`: "ring", the tide line that water left, a dark irregular rim around a
@@ -48,13 +51,10 @@ class Stains(Corruption):
     The mask is where a stain has at least 2 % of its full tint; elsewhere nothing changes.
     """
 
-    extent = "local"
-    num_range: tuple[Count, Count]
+    things = "stains"
     size_range: tuple[Size, Size]
     strength_range: tuple[Share, Share]
     kinds: tuple[Kind, ...] = Field(min_length=1)
-
-    _ordered = field_validator("num_range", "size_range", "strength_range")(ordered)
 
     @classmethod
     def at(cls, severity: float) -> "Stains":
@@ -63,97 +63,87 @@ class Stains(Corruption):
         strength = min(1.0, severity * WORST / count)
         return cls(
             num_range=(count, count),
-            size_range=(0.9 * TYPICAL, 1.1 * TYPICAL),
+            size_range=about(TYPICAL, 0.1),
             strength_range=(0.95 * strength, strength),
             kinds=("ring", "foxing", "blotch", "fingerprint"),
         )
 
     def draw(self, shape: Sequence[int], rng: np.random.Generator) -> Drawn:
-        """Stains in tile coordinates, those whose box touches the tile, and where it lies on the
-        photo."""
+        """Stains in px of the tile, those that may touch it, and where it lies on the photo."""
         window = Window.of(shape)
         place = window.place(rng)
-        stains = []
-        for _ in range(int(rng.integers(self.num_range[0], self.num_range[1] + 1))):
-            stain = self._draw_one(window, rng)
-            middle = [int(rng.integers(place.height)), int(rng.integers(place.width))]
-            if stain["kind"] == "ring" and rng.integers(2):  # water often comes from a border
-                side = int(rng.integers(2))
-                middle[side] = place[side] * int(rng.integers(2))
-            stain["y"] = middle[0] - place.top - stain["height"] // 2
-            stain["x"] = middle[1] - place.left - stain["width"] // 2
-            if all(side.start < side.stop for side in _box(stain, window[:2])):
-                stains.append(stain)
-        return {"place": list(place), "stains": stains}
-
-    def apply(self, tile: Array, drawn: Drawn) -> tuple[Array, Array]:
-        """Under each stain ``x·gain + veil``, both by how deep it is there."""
-        out = tile.copy()
-        mask = np.zeros(tile.shape[:2], np.uint8)
-        for stain in drawn["stains"]:
-            box = _box(stain, mask.shape)
-            depth = _depth(stain, box)
-            gain, veil, seen = _tables(stain, tile.shape[2])
-            deep = cv2.merge([depth] * tile.shape[2])
-            under = out[box]
-            under = cv2.multiply(under, cv2.LUT(deep, gain).reshape(under.shape), scale=1 / 255)
-            out[box] = cv2.add(under, cv2.LUT(deep, veil)).reshape(out[box].shape)
-            mask[box] = cv2.max(mask[box], cv2.LUT(depth, seen)).reshape(depth.shape)
-        return out, mask
+        return {"place": list(place), "stains": self.strew(window, place, rng)}
 
     def severity(self, drawn: Drawn) -> float:
         """Strength times length in tile sides, summed; six full ones of 0.3 make 1."""
-        whole = sum(float(one["strength"]) * float(one["reach"]) for one in drawn["stains"])
-        return min(1.0, whole / (WORST * TYPICAL))
+        whole = sum(one["strength"] * one["reach"] for one in drawn["stains"])
+        return min(1.0, float(whole) / (WORST * TYPICAL))
 
-    def _draw_one(self, window: Window, rng: np.random.Generator) -> dict[str, Any]:
-        kind = self.kinds[int(rng.integers(len(self.kinds)))]
-        low, high = (math.log(size * window.photo_side) for size in self.size_range)
-        length = math.exp(rng.uniform(low, high))
+    def draw_one(self, window: Window, place: Place, rng: np.random.Generator) -> Drawn:
+        """A stain with its middle on the photo; its box in px of the tile."""
+        kind = one_of(self.kinds, rng)
+        low, high = (size * window.photo_side for size in self.size_range)
+        length = size_in((low, high), rng)
         slim = 1.0 if kind == "fingerprint" else float(rng.uniform(0.6, 1.0))
         sides = [max(1, round(length)), max(1, round(length * slim))]
         lying = int(rng.integers(2))
-        white, black = TINTS[kind][int(rng.integers(len(TINTS[kind])))]
+        height, width = sides[lying], sides[1 - lying]
+        white, black = one_of(TINTS[kind], rng)
         shade = int(rng.integers(-12, 13))
-        return {
+        told = {
             "kind": kind,
-            "height": sides[lying],
-            "width": sides[1 - lying],
+            "height": height,
+            "width": width,
             "reach": round(min(1.0, length / min(window.height, window.width)), 4),
-            "strength": round(float(rng.uniform(*self.strength_range)), 3),
+            "strength": share_in(self.strength_range, rng),
             "white": [value + shade for value in white],
             "black": list(black),
             "angle": int(rng.integers(360)),
             "seed": seed_of(rng),
         }
+        y, x = _middle(kind, place, rng)
+        return {**told, "y": y - place.top - height // 2, "x": x - place.left - width // 2}
+
+    def box(self, one: Drawn, extent: Sequence[int]) -> Box | None:
+        """The stain's own."""
+        y, x = one["y"], one["x"]
+        return clipped((y, y + one["height"]), (x, x + one["width"]), extent)
+
+    def paint(self, out: Array, mask: Array, box: Box, one: Drawn, drawn: Drawn) -> None:
+        """Under it ``x·gain + veil``, both by how deep it is there."""
+        channels = out.shape[2]
+        depth = _depth(one, box)
+        gain, veil, seen = _tables(one, channels)
+        deep = cv2.merge([depth] * channels)
+        under = out[box]
+        under = cv2.multiply(under, cv2.LUT(deep, gain).reshape(under.shape), scale=1 / 255)
+        out[box] = cv2.add(under, cv2.LUT(deep, veil)).reshape(out[box].shape)
+        mask[box] = cv2.max(mask[box], cv2.LUT(depth, seen)).reshape(depth.shape)
 
 
-def _box(stain: dict[str, Any], extent: Sequence[int]) -> Box:
-    """Rows and columns of the tile that the stain may touch."""
-    sides = ((stain["y"], stain["height"]), (stain["x"], stain["width"]))
-    return tuple(  # type: ignore[return-value]
-        slice(max(0, start), max(0, min(limit, start + length)))
-        for (start, length), limit in zip(sides, extent, strict=True)
-    )
+def _middle(kind: str, place: Place, rng: np.random.Generator) -> list[int]:
+    """Row and column on the photo."""
+    middle = [int(rng.integers(place.height)), int(rng.integers(place.width))]
+    if kind == "ring" and rng.integers(2):  # water often comes from a border
+        side = int(rng.integers(2))
+        middle[side] = place[side] * int(rng.integers(2))
+    return middle
 
 
-def _depth(stain: dict[str, Any], box: Box) -> Array:
+def _depth(stain: Drawn, box: Box) -> Array:
     """How deep the stain is in each pixel of `box`: uint8."""
     rows, columns, factor = grid_of(stain["height"], stain["width"])
     small = DEPTHS[stain["kind"]](field(stain["seed"]), rows, columns, stain["angle"])
-    down, along = box
-    y, x = stain["y"], stain["x"]
-    inside = slice(down.start - y, down.stop - y), slice(along.start - x, along.stop - x)
-    return enlarge(small, factor, inside)
+    return enlarge(small, factor, inside(box, stain["y"], stain["x"]))
 
 
-def _tables(stain: dict[str, Any], channels: int) -> tuple[Array, Array, Array]:
+def _tables(stain: Drawn, channels: int) -> tuple[Array, Array, Array]:
     """Look-up tables by depth: gain and veil (1, 256, channels), and the mask."""
     white, black = np.array(stain["white"]), np.array(stain["black"])
     if channels == 1:
         white, black = (np.array([int(tint @ LUMA) >> 8]) for tint in (white, black))
     share = np.arange(256) * round(stain["strength"] * 255)  # of 255²
-    share[share < VISIBLE * 255] = 0
+    share[share < FAINT * 255] = 0
     gain = 255 - (share[:, None] * (255 - white + black) + 32512) // 65025
     veil = (share[:, None] * black + 32512) // 65025
     seen = np.where(share > 0, np.uint8(255), np.uint8(0))

@@ -12,8 +12,9 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
+from pipeline.corruptions.geometry import Box
+
 Array = np.ndarray
-Box = tuple[slice, slice]
 GRID = 256  # cells: fine enough that a mark on a 512 px photo is drawn at its own size
 MARGIN = 2  # cells: no pixel depends on a cell farther away
 CONES = (8, 16, 32, 64, 128)  # cells; a bump is scaled from the next larger one

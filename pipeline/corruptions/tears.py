@@ -8,9 +8,9 @@ from typing import Any, Literal, Self
 
 import cv2
 import numpy as np
-from pydantic import Field, field_validator
+from pydantic import Field
 
-from pipeline.config import Amount, Count, Share, Size, ordered
+from pipeline.config import Count, Share, Size
 from pipeline.corruptions import (
     CORRUPTIONS,
     Array,
@@ -18,10 +18,12 @@ from pipeline.corruptions import (
     Drawn,
     Place,
     Window,
+    geometry,
     layers,
-    outlines,
+    no_mask,
     torn,
 )
+from pipeline.corruptions.base import about, count_in, one_of, rooted, share_in
 from pipeline.seeds import field, seed_of
 
 Kind = Literal["corner", "edge"]
@@ -46,11 +48,9 @@ class Tears(Corruption):
     num_range: tuple[Count, Count]
     size_range: tuple[Size, Size]
     rough_range: tuple[Share, Share]
-    rim_range: tuple[Amount, Amount]
+    rim_range: tuple[Share, Share]
     kinds: tuple[Kind, ...] = Field(min_length=1)
     backgrounds: tuple[Background, ...] = Field(min_length=1)
-
-    _ordered = field_validator("num_range", "size_range", "rough_range", "rim_range")(ordered)
 
     @classmethod
     def at(cls, severity: float) -> Self:
@@ -59,7 +59,7 @@ class Tears(Corruption):
         size = math.sqrt(2 * WORST / max(1, num)) * severity
         return cls(
             num_range=(num, num),
-            size_range=(max(1e-6, 0.95 * size), max(1e-6, 1.05 * size)),
+            size_range=about(size, 0.05),
             rough_range=(0.15, 0.45),
             rim_range=(0.01, 0.04),
             kinds=("corner", "edge"),
@@ -70,22 +70,22 @@ class Tears(Corruption):
         """Where each begins, bends and ends (px of the tile), and the seed of its outline."""
         window = Window.of(shape)
         place = window.place(rng)
-        num = int(rng.integers(self.num_range[0], self.num_range[1] + 1))
+        num = count_in(self.num_range, rng)
         corners = rng.permutation(4).tolist()
         drawn = [self._draw_one(window, place, corners[n % 4], rng) for n in range(num)]
         bright = int(rng.integers(215, 251))
         return {
-            "background": _lid(self.backgrounds[int(rng.integers(len(self.backgrounds)))], rng),
+            "background": _lid(one_of(self.backgrounds, rng), rng),
             "paper": [bright, bright - int(rng.integers(2, 9)), bright - int(rng.integers(6, 28))],
-            "light": int(rng.integers(outlines.DIRECTIONS)),
+            "light": int(rng.integers(geometry.DIRECTIONS)),
             "grit": round(GRIT * window.photo_side, 2),
             "seed": seed_of(rng),
-            "tears": [one for one in drawn if outlines.meets(torn.outlines_of(one)[1], window)],
+            "tears": [one for one in drawn if geometry.meets(torn.outlines_of(one)[1], window)],
         }
 
     def apply(self, tile: Array, drawn: Drawn) -> tuple[Array, Array]:
         """Lay rim and background over the photo; the mask is where they hide 2 % of it or more."""
-        out, mask = tile.copy(), np.zeros(tile.shape[:2], np.uint8)
+        out, mask = tile.copy(), no_mask(tile)
         missing, bare = np.zeros_like(mask), np.zeros_like(mask)
         boxes = [_tear(missing, bare, tear) for tear in drawn["tears"]]
         for box in boxes:
@@ -99,38 +99,37 @@ class Tears(Corruption):
     def severity(self, drawn: Drawn) -> float:
         """The root of the missing area, which is 1 at a quarter of the photo's short side
         squared."""
-        return min(1.0, math.sqrt(sum(float(one["share"]) for one in drawn["tears"]) / WORST))
+        return rooted(sum(one["share"] for one in drawn["tears"]), WORST)
 
     def _draw_one(
         self, window: Window, place: Place, corner: int, rng: np.random.Generator
     ) -> dict[str, Any]:
         side = window.photo_side
         share = float(rng.uniform(*self.size_range))
-        kind = self.kinds[int(rng.integers(len(self.kinds)))]
+        kind = one_of(self.kinds, rng)
         make = torn.corner if kind == "corner" else torn.edge
         points = make(place, share * side, corner, rng)
         return {
             "kind": kind,
             "points": [[round(x - place.left, 1), round(y - place.top, 1)] for x, y in points],
-            "rough": round(float(rng.uniform(*self.rough_range)), 3),
+            "rough": share_in(self.rough_range, rng),
             "rim": round(float(rng.uniform(*self.rim_range)) * side, 2),
             "step": round(GRIT * side / 2, 2),
-            "sharp": round(float(rng.uniform(0, 0.8)), 3),
+            "sharp": share_in((0, 0.8), rng),
             "share": round(share**2 / 2, 5),
             "seed": seed_of(rng),
         }
 
 
-def _tear(missing: Array, bare: Array, tear: dict[str, Any]) -> outlines.Box | None:
+def _tear(missing: Array, bare: Array, tear: dict[str, Any]) -> geometry.Box | None:
     """Add one tear to what is missing, and to what has lost its picture (uint8, 255 = lost);
     where."""
     paper, picture = torn.outlines_of(tear)
-    box = outlines.box_of(np.concatenate([paper, picture]), 2, bare.shape)
+    box = geometry.box_of(np.concatenate([paper, picture]), 2, bare.shape)
     if box is not None:
         for outline, regions in ((paper, (missing, bare)), (picture, (bare,))):
             inside = layers.blank(box)
-            points = outlines.fixed(outlines.within(outline, box))
-            cv2.fillPoly(inside, [points], 255, shift=outlines.SHIFT)
+            layers.fill(inside, geometry.within(outline, box))
             for region in regions:
                 region[box] |= inside
     return box
@@ -139,7 +138,7 @@ def _tear(missing: Array, bare: Array, tear: dict[str, Any]) -> outlines.Box | N
 def _scan(missing: Array, bare: Array, drawn: Drawn, channels: int) -> Array:
     """Fibrous paper that darkens under the edge of the picture, and the lid in its shadow."""
     reach = max(1.0, 0.4 * max(tear["rim"] for tear in drawn["tears"]))
-    x, y = np.rint(outlines.compass()[drawn["light"]] * reach).astype(int).tolist()
+    x, y = geometry.step(drawn["light"], reach)
     cloud = layers.cloud(bare.shape, drawn["grit"], field(drawn["seed"]))
     under = layers.soft(255 - layers.shifted(bare, x, y), reach)
     dark = cv2.add(layers.scaled(cloud, 0.14), layers.scaled(under, 0.45)).reshape(bare.shape)

@@ -13,7 +13,8 @@ import numpy as np
 
 from pipeline.inspection.columns import RANGES, SplitData
 from pipeline.inspection.plan import PlannedStep
-from pipeline.shards import Array, Redraw, Sample, ShardManifest, read_shard, unpack
+from pipeline.samples import Array, Redraw, Sample, unpack
+from pipeline.shards import ShardManifest, read_shard
 
 BINS = 40
 FLAT = 2.0  # gray levels: a clean tile of less contrast teaches nothing but its own level

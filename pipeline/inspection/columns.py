@@ -14,7 +14,7 @@ import numpy as np
 from pipeline.files import sha256_bytes
 from pipeline.images import to_gray
 from pipeline.inspection.plan import PlannedStep, planned_path
-from pipeline.shards import Array, Sample
+from pipeline.samples import Array, Sample
 
 # Quantity → the upper end of its histogram; contrast is a standard deviation, at most 127.5.
 RANGES = {

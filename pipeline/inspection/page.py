@@ -13,7 +13,7 @@ from pipeline.inspection.doubts import NOTABLE, SURPRISE, is_surprising
 from pipeline.inspection.plots import DARK, LIGHT, Panel, plot_frequencies, plot_panels
 from pipeline.inspection.report import Report, panels, sizes_of
 from pipeline.pages import Markup, Plot
-from pipeline.shards import Array, Sample
+from pipeline.samples import Array, Sample
 
 JPEG_QUALITY = 90
 SHOWN_SIDE = 384  # px; larger tiles are shown smaller

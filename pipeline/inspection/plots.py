@@ -14,7 +14,7 @@ from pipeline.inspection import BINS
 from pipeline.inspection.columns import SplitData
 from pipeline.inspection.doubts import plausible
 from pipeline.inspection.plan import PlannedStep
-from pipeline.shards import Array
+from pipeline.samples import Array
 
 COLUMNS = 3
 

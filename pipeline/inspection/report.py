@@ -11,7 +11,8 @@ from pipeline.inspection import histogram, summarize
 from pipeline.inspection.columns import RANGES, SplitData, hash_of
 from pipeline.inspection.plan import PlannedStep
 from pipeline.inspection.plots import Panel, Row
-from pipeline.shards import Array, Sample, ShardManifest
+from pipeline.samples import Array, Sample
+from pipeline.shards import ShardManifest
 
 Sizes = Mapping[int, tuple[int, int]]  # hash of a photo's id → its width and height
 Shown = Mapping[str, Mapping[str, Sample]]  # split → what is special about a sample → it

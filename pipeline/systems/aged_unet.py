@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import nn
 
-from pipeline.config import Positive, Section
+from pipeline.config import Channels, Section
 from pipeline.losses import mse
 from pipeline.systems import SYSTEMS, Pairs, Restored, System, Tensor, Terms, pad_to_multiple
 
@@ -20,8 +20,8 @@ class AgedUnetSection(Section):
     """`widths` from full resolution down, then the three layers of the `bottleneck`."""
 
     color: Literal["gray", "grayscale"]
-    widths: tuple[Positive, ...]
-    bottleneck: Annotated[tuple[Positive, ...], Field(min_length=1)]
+    widths: tuple[Channels, ...]
+    bottleneck: Annotated[tuple[Channels, ...], Field(min_length=1)]
 
 
 class AgedNet(nn.Module):

@@ -8,10 +8,10 @@ from typing import Annotated
 
 import torch
 import torch.nn.functional as F
-from pydantic import Field, field_validator
+from pydantic import Field
 from torch import nn
 
-from pipeline.config import Amount, Count, Positive, Section
+from pipeline.config import Amount, Channels, Section
 from pipeline.losses import bce_on_logits, masked_l1
 from pipeline.systems import SYSTEMS, Pairs, Restored, System, Tensor, Terms, pad_to_multiple
 from pipeline.systems.blocks import ResidualStage, resize_to
@@ -22,19 +22,12 @@ class DualDecoderSection(Section):
     stage; `threshold`: mask probability from which a pixel counts as damaged.
     """
 
-    widths: tuple[Positive, ...]
-    bottleneck: Annotated[int, Field(ge=2)]
-    num_blocks: Count
+    widths: tuple[Channels, ...]
+    bottleneck: Annotated[int, Field(ge=2, le=8_192)]
+    num_blocks: Annotated[int, Field(ge=0, le=100)]
     picture_weight: Amount
     mask_weight: Amount
-    threshold: float
-
-    @field_validator("threshold")
-    @classmethod
-    def _probability(cls, value: float) -> float:
-        if not 0 < value < 1:
-            raise ValueError("must lie between 0 and 1")
-        return value
+    threshold: Annotated[float, Field(gt=0, lt=1)]
 
 
 class Decoder(nn.Module):

@@ -39,7 +39,7 @@ KINDS: tuple[str, ...] = (*_DRAW, "mixed")
 class TexturesSection(Section):
     """How many overlays the bank holds, and the side of each in pixels."""
 
-    num_overlays: int = Field(ge=1)
+    num_overlays: int = Field(ge=1, le=10_000)
     size: int = Field(ge=64, le=4096)
 
 

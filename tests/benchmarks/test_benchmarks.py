@@ -68,7 +68,7 @@ def test_synth_measures_every_peer(monkeypatch, tmp_path, capsys) -> None:
 def test_peers_make_what_we_make(tmp_path, recipe) -> None:
     """The same members and shapes, and about as much damage."""
     from benchmarks import _usual
-    from pipeline.shards import END_OF_TAR, unpack
+    from pipeline.samples import END_OF_TAR, unpack
     from tests.pipeline.test_shards import webdataset_members
 
     project = synth.make_project(tmp_path, 2, 64)

@@ -1,23 +1,19 @@
-"""A final name holds the old bytes or the new ones, whatever happens; locks die with their
-holder."""
+"""A final name holds the old bytes or the new ones, whatever happens."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from pipeline.errors import BusyError, PipelineError
+from pipeline.errors import PipelineError
 from pipeline.files import (
     DiskError,
     atomic,
     copy_file,
-    lock,
     publish,
     sha256_bytes,
     sha256_file,
@@ -291,121 +287,3 @@ def test_publishing_onto_a_file_is_one_line(tmp_path: Path, work: Path) -> None:
     with pytest.raises(DiskError, match="cannot be written"):
         publish(work, tmp_path / "out", "manifest.json")
     assert (tmp_path / "out").read_bytes() == b"mine"
-
-
-HOLD = """
-import sys
-from pathlib import Path
-from pipeline.files import lock
-with lock(Path(sys.argv[1])):
-    print("held", flush=True)
-    sys.stdin.readline()
-"""
-
-
-def holder(target: Path) -> subprocess.Popen[str]:
-    """A process that holds `target` until a line comes in."""
-    process = start(HOLD, target)
-    assert process.stdout is not None and process.stdout.readline() == "held\n"
-    return process
-
-
-def let_go(process: subprocess.Popen[str]) -> None:
-    process.communicate("\n", timeout=30)
-    assert process.returncode == 0
-
-
-def kill(process: subprocess.Popen[str]) -> None:
-    process.kill()
-    process.communicate(timeout=30)
-
-
-def test_a_second_process_is_told_who_holds_the_lock(tmp_path: Path) -> None:
-    process = holder(tmp_path / "out")
-    try:
-        busy = f"busy: pid {process.pid} works on it"
-        with pytest.raises(BusyError, match=busy), lock(tmp_path / "out"):
-            pytest.fail("the lock was given twice")
-    finally:
-        kill(process)
-
-
-@pytest.mark.parametrize("end", [let_go, kill])
-def test_a_holder_that_ended_never_blocks(
-    tmp_path: Path, end: Callable[[subprocess.Popen[str]], None]
-) -> None:
-    for _ in range(2):
-        end(holder(tmp_path / "out"))
-        with lock(tmp_path / "out"):
-            name = (tmp_path / ".out.lock").read_text()
-            assert name == str(os.getpid())
-
-
-def test_a_lock_is_freed_when_its_body_raises(tmp_path: Path) -> None:
-    with pytest.raises(KeyError), lock(tmp_path / "out"):
-        raise KeyError("body")
-    with lock(tmp_path / "out"), pytest.raises(BusyError), lock(tmp_path / "out"):
-        pytest.fail("held twice")
-
-
-def test_locks_of_different_targets_do_not_meet(tmp_path: Path) -> None:
-    with lock(tmp_path / "new/a"), lock(tmp_path / "new/b"):
-        assert {path.name for path in (tmp_path / "new").iterdir()} == {".a.lock", ".b.lock"}
-
-
-SPAWN = """
-import subprocess, sys
-from pathlib import Path
-from pipeline.files import lock
-with lock(Path(sys.argv[1])):
-    subprocess.Popen([sys.executable, "-c", "import time; time.sleep(8)"])
-    print("held", flush=True)
-    sys.stdin.readline()
-"""
-
-
-def test_a_dead_holders_child_does_not_keep_the_lock(tmp_path: Path) -> None:
-    process = start(SPAWN, tmp_path / "out")
-    assert process.stdout is not None and process.stdout.readline() == "held\n"
-    process.kill()
-    process.wait(30)
-    with lock(tmp_path / "out"):
-        assert (tmp_path / ".out.lock").read_text() == str(os.getpid())
-    for stream in (process.stdin, process.stdout, process.stderr):
-        if stream:
-            stream.close()
-
-
-RACE = """
-import sys
-from pathlib import Path
-from pipeline.files import BusyError, lock
-sys.stdin.readline()
-try:
-    with lock(Path(sys.argv[1])):
-        print("won", flush=True)
-        sys.stdin.readline()
-except BusyError as error:
-    print("busy" if "pid" in str(error) else error, flush=True)
-"""
-
-
-def test_of_six_that_race_one_wins(tmp_path: Path) -> None:
-    racers = [start(RACE, tmp_path / "out") for _ in range(6)]
-    said = []
-    for racer in racers:
-        assert racer.stdin is not None
-        racer.stdin.write("go\n")
-        racer.stdin.flush()
-    for racer in racers:
-        assert racer.stdout is not None
-        said.append(racer.stdout.readline().strip())
-    for racer in racers:
-        racer.communicate("\n", timeout=30)
-    assert sorted(said) == ["busy"] * 5 + ["won"]
-
-
-def test_a_lock_where_nothing_can_be_written_is_one_line(tmp_path: Path) -> None:
-    (tmp_path / "file").write_bytes(b"")
-    with pytest.raises(DiskError, match="cannot be written"), lock(tmp_path / "file/out"):
-        pytest.fail("locked below a file")

@@ -231,7 +231,7 @@ def test_whole_files_that_lie_are_refused(lie: str) -> None:
 
 
 def test_the_same_pixels_are_the_same_bytes_on_any_stack() -> None:
-    """ISA-L's levels 1 and 2 fail here: their matches depend on where the stack lies."""
+    """ISA-L's compression in one call fails here: its matches depend on where the stack lies."""
     generator = seeds.field(5)
     tiles, masks = [], []
     for number in range(1500):

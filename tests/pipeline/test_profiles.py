@@ -3,6 +3,7 @@ leaves alone."""
 
 import shutil
 import tarfile
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
@@ -16,11 +17,12 @@ from pipeline.config import load_params
 from pipeline.corruptions import Recipe
 from pipeline.errors import ShardError
 from pipeline.images import encode_png
-from pipeline.shards import Sample, read_manifest, read_samples, read_shard
+from pipeline.samples import Sample
+from pipeline.shards import read_manifest, read_samples, read_shard
 from pipeline.stream import Stream, StreamSection
 from stages import workspace
 from stages.synth import plan
-from tests.conftest import Params, run_stage, small_params, tree, write_params
+from tests.conftest import ROOT, Params, run_stage, small_params, tree, write_params
 
 STEPS = (AugmentStep(name="turn", p=1.0, amount=0.0),)
 
@@ -154,6 +156,7 @@ def test_a_photo_added_redraws_its_own_group_alone(tmp_path: Path) -> None:
         run_stage(folder, name)
     run_stage(folder, "synth", "aged", "--workers", "1")
     before = tree(folder / "data/shards/aged")
+    files = {path.stat().st_ino for path in (folder / "data/shards/aged").glob("*.tar")}
     photo = data.coffee()[::-1].copy()
     (folder / "data/inbox/new.png").write_bytes(encode_png(photo))
     for name in ("fetch", "index"):
@@ -170,6 +173,9 @@ def test_a_photo_added_redraws_its_own_group_alone(tmp_path: Path) -> None:
     for path in set(others):
         (folder / Path(path).name).rename(folder / "data/raw" / path)
     after = tree(folder / "data/shards/aged")
+    taken = [name for name, data in after.items() if before.get(name) == data]
+    stayed = [(folder / "data/shards/aged" / name).stat().st_ino in files for name in taken]
+    assert taken and all(stayed), "shards that nobody draws again are not copied either"
     run_stage(folder, "synth", "aged", "--out", folder / "anew", "--workers", "1")
     assert after == tree(folder / "anew"), "as if nothing had been taken over"
     assert len(set(after.values()) - set(before.values())) < len(after) / 2
@@ -187,6 +193,25 @@ def test_shards_taken_over_must_still_be_whole(tmp_path: Path) -> None:
         shutil.rmtree(work)
     run_stage(folder, "synth", "aged", "--workers", "1")
     assert tree(folder / "data/shards/aged") == expected
+
+
+def test_an_edited_family_takes_nothing_over(tmp_path: Path, made: dict[str, Path]) -> None:
+    folder = shutil.copytree(made["png"], tmp_path / "project")
+    code = tmp_path / "code"
+    for package in ("pipeline", "stages"):
+        shutil.copytree(ROOT / package, code / package)
+    run = partial(run_stage, folder, "synth", "aged", "--workers", "1", PYTHONPATH=str(code))
+    run()
+    before = tree(folder / "data/shards/aged")
+    assert before == tree(made["png"] / "data/shards/aged"), "from a copy of the code"
+    family = code / "pipeline/corruptions/texture.py"
+    edited = family.read_text().replace("VISIBLE = 4", "VISIBLE = 40")
+    assert edited != family.read_text()
+    family.write_text(edited)
+    run()
+    after = tree(folder / "data/shards/aged")
+    same = {name for name in before if after[name] == before[name]}
+    assert len(after) == len(before) and not same, "each shard holds overlays"
 
 
 def test_a_sample_remade_alone_is_that_of_its_split(made: dict[str, Path], tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ from pipeline.synthesis import Store, synthesize
 from pipeline.tiling import ShardSpec, TileSpec
 from pipeline.url_store import UrlStore
 from tests.conftest import ROOT, run_stage, small_params, tree, write_params
-from tests.pipeline.test_synthesis import new_photo
+from tests.pipeline.synthesized import new_photo
 from tests.pipeline.test_url_store import turned
 
 ray = pytest.importorskip("ray")

@@ -310,7 +310,7 @@ def test_sources_are_made_by_name_with_strict_params() -> None:
     assert type(make_source("sample", None)) is SOURCES["sample"]
     with pytest.raises(ParamsError, match=r"sources\.folder\.path is missing"):
         make_source("folder", {})
-    with pytest.raises(ParamsError, match=r"sources\.folder\.path = 3"):
+    with pytest.raises(ParamsError, match=r"sources\.folder\.path must be text, not 3"):
         make_source("folder", {"path": 3})
     with pytest.raises(ParamsError, match="did you mean 'folder'"):
         make_source("foldr", {"path": "x"})

@@ -12,8 +12,9 @@ from pipeline.augmentation import AugmentStep
 from pipeline.corruptions import Recipe
 from pipeline.errors import ParamsError, ShardError
 from pipeline.files import sha256_bytes
+from pipeline.samples import Sample, pack
 from pipeline.seeds import rng
-from pipeline.shards import Sample, ShardRow, pack, read_manifest, read_samples, write_manifest
+from pipeline.shards import ShardRow, read_manifest, read_samples, write_manifest
 from pipeline.stream import Batch, Stream, StreamSection, load, to_batch
 from tests.conftest import run_stage, small_params, write_params
 

@@ -225,7 +225,8 @@ def test_a_system_is_rebuilt_from_the_block_that_its_checkpoint_holds(name):
 def test_a_block_with_a_slip_names_the_key(name):
     params = small_params()
     params["systems"][name]["widhts"] = params["systems"][name].pop("widths")
-    with pytest.raises(ParamsError, match=rf"systems\.{name}\.widths is missing.*did you mean"):
+    said = rf"systems\.{name}\.widhts is an unknown key; did you mean 'widths'"
+    with pytest.raises(ParamsError, match=said):
         make_system(name, params, 7)
 
 

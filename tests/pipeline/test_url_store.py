@@ -14,13 +14,14 @@ import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 
 from pipeline.executors import run_here
+from pipeline.samples import Sample
 from pipeline.seeds import rng
-from pipeline.shards import Sample, read_manifest, read_samples
+from pipeline.shards import read_manifest, read_samples
 from pipeline.synthesis import Store, synthesize
 from pipeline.tiling import ShardSpec, TileSpec
 from pipeline.url_store import StoreError, UrlStore, is_url
 from tests.conftest import run_stage, tree, write_params
-from tests.pipeline.test_synthesis import PARAMS, new_photo
+from tests.pipeline.synthesized import PARAMS, new_photo
 
 NUM_SHARDS = 3
 

@@ -8,8 +8,9 @@ import cv2
 import numpy as np
 import pytest
 
+from pipeline.samples import Sample
 from pipeline.seeds import rng
-from pipeline.shards import Sample, read_samples
+from pipeline.shards import read_samples
 from tests.conftest import Run, load_yaml, tree, write_params
 from tests.pipeline.test_sources import put
 from tests.pipeline.test_sources_pairs import encode

@@ -1,14 +1,16 @@
 """Detail is lost by the factor, squares lie on the photo's grid, and each method looks its way."""
 
+from typing import Any
+
 import cv2
 import numpy as np
 import pytest
 
 from pipeline import seeds
 from pipeline.corruptions.downscale import Downscale
-from tests.pipeline.corruptions.conftest import Array, apply, photo_tile, real_photos
+from tests.pipeline.corruptions.conftest import Array, apply, mse, photo_tile, real_photos
 
-METHODS = ("area", "linear", "nearest")
+METHODS = ("area", "linear", "cubic", "nearest")
 
 
 def downscaled(
@@ -84,13 +86,50 @@ def test_the_mean_and_the_place_stay() -> None:
         assert abs(right) < 0.3 and abs(down) < 0.3
 
 
-def test_every_method_factor_and_phase_occurs() -> None:
-    corruption = Downscale(factor_range=(1.5, 4.0), down_methods=METHODS, up_methods=METHODS)
+def test_every_method_scale_and_phase_occurs() -> None:
+    corruption = scaled(scale_range=(0.25, 0.8))
     draws = [corruption.draw((64, 64, 500), seeds.rng(7, number)) for number in range(300)]
     assert {(one["down"], one["up"]) for one in draws} == {(a, b) for a in METHODS for b in METHODS}
     factors = [one["factor"] for one in draws]
-    assert 1.5 <= min(factors) < 1.55 and 3.95 < max(factors) <= 4
+    assert 1.25 <= min(factors) < 1.3 and 3.7 < max(factors) <= 4
     assert all(0 <= part < one["factor"] for one in draws for part in one["phase"])
     assert {tuple(one["phase"]) for one in draws} >= {(0, 0), (1, 0), (0, 1), (1, 1)}
     whole = corruption.draw((64, 64), seeds.rng(7))
     assert whole["phase"] == [0, 0]
+
+
+def scaled(**changes: Any) -> Downscale:
+    fields = {"down_probability": 1.0, "up_probability": 0.0, "scale_range": (0.5, 1.0)}
+    methods = {"down_methods": METHODS, "up_methods": METHODS}
+    return Downscale.model_validate({**fields, **methods, **changes})
+
+
+def test_photos_are_shrunk_enlarged_and_kept_as_often_as_asked_for() -> None:
+    corruption = scaled(scale_range=(0.15, 1.5), down_probability=0.7, up_probability=0.2)
+    draws = [corruption.draw((64, 64), seeds.rng(7, number)) for number in range(2000)]
+    factors = np.array([one["factor"] for one in draws])
+    assert abs((factors > 1).mean() - 0.7) < 0.03 and abs((factors < 1).mean() - 0.2) < 0.03
+    scales = 1 / factors[factors > 1]
+    assert abs(np.median(scales) - 0.575) < 0.03  # even in scale, not in factor
+    assert factors.min() > 0.66 and factors.max() < 6.7
+
+
+def test_probabilities_of_more_than_one_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"at most 0.3, as down_probability takes the rest"):
+        scaled(down_probability=0.7, up_probability=0.4)
+
+
+@pytest.mark.parametrize("up", ["area", "linear", "cubic"])
+@pytest.mark.parametrize("down", ["area", "linear", "cubic"])
+def test_enlarging_changes_little_and_less_than_shrinking(down: str, up: str) -> None:
+    photo = real_photos(200)[0]
+    for factor in (0.5, 0.667, 0.8):
+        out = downscaled(photo, factor, down, up)
+        assert mse(photo, out) < 0.5 * mse(photo, downscaled(photo, 2.0, down, up))
+        assert abs(out.mean() - photo.mean()) < 0.5
+
+
+def test_enlarging_by_linear_softens() -> None:
+    photo = real_photos(200)[0]
+    out = downscaled(photo, 0.667, "linear", "linear")
+    assert np.diff(out.astype(int), axis=1).std() < 0.95 * np.diff(photo.astype(int), axis=1).std()

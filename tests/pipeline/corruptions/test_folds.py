@@ -41,6 +41,42 @@ def test_a_fold_runs_from_border_to_border() -> None:
         assert np.count_nonzero(mask) < 0.3 * mask.size
 
 
+def outside(x: float, y: float) -> bool:
+    return not (0 <= x <= SHAPE[1] and 0 <= y <= SHAPE[0])
+
+
+@pytest.mark.parametrize("kind", ["parallel", "quarters", "corner", "free"])
+def test_every_fold_ends_outside_of_the_photo_or_on_another(kind: str) -> None:
+    joints = 0
+    for number in range(40):
+        folds = drawn(kind, number, num_range=(3, 3))["folds"]
+        for fold in folds:
+            x0, y0, x1, y1 = fold["ends"]
+            assert outside(x1, y1)
+            if outside(x0, y0):
+                assert not fold["joined"]
+                continue
+            joints += 1
+            assert fold["joined"] and kind == "free"
+            away = [
+                abs((x0 - a) * (d - b) - (y0 - b) * (c - a)) / math.hypot(c - a, d - b)
+                for a, b, c, d in (other["ends"] for other in folds if other is not fold)
+            ]
+            assert min(away) < 0.2
+    assert (joints > 20) == (kind == "free")
+
+
+def test_free_folds_are_seen_from_border_to_border() -> None:
+    for number in range(12):
+        told = drawn("free", number, num_range=(1, 1), worn_range=(0.9, 0.9))
+        mask = bend(told)[1]
+        x0, y0, x1, y1 = told["folds"][0]["ends"]
+        steps = np.linspace(0, 1, 400)
+        xs, ys = x0 + (x1 - x0) * steps, y0 + (y1 - y0) * steps
+        seen = (xs > 2) & (xs < SHAPE[1] - 3) & (ys > 2) & (ys < SHAPE[0] - 3)
+        assert mask[ys[seen].astype(int), xs[seen].astype(int)].astype(bool).mean() > 0.97
+
+
 def test_a_letter_has_parallel_folds_and_quarters_cross_at_right_angles() -> None:
     for number in range(20):
         first, second = map(direction, drawn("parallel", number)["folds"])
@@ -107,13 +143,21 @@ def test_more_paper_shows_the_more_a_fold_is_worn(kind: str) -> None:
     assert paper == sorted(paper)
 
 
-def test_flakes_are_ragged_islands_near_the_ridge() -> None:
-    islands = []
+def test_chips_are_islands_of_many_sizes_near_the_ridge() -> None:
+    islands, sizes = [], []
     for number in range(8):
         told = drawn("parallel", number, num_range=(1, 1), worn_range=(1.0, 1.0))
         out = bend(told, np.full((*SHAPE, 3), 10, np.uint8))[0]
-        islands.append(cv2.connectedComponents((out.min(axis=2) > 150).astype(np.uint8))[0] - 1)
+        bare = (out.min(axis=2) > 150).astype(np.uint8)
+        stats = cv2.connectedComponentsWithStats(bare)[2][1:]
+        islands.append(len(stats))
+        sizes += stats[:, cv2.CC_STAT_AREA].tolist()
+        x0, y0, x1, y1 = told["folds"][0]["ends"]
+        y, x = np.nonzero(bare)
+        away = np.abs((y - y0) * (x1 - x0) - (x - x0) * (y1 - y0)) / math.hypot(x1 - x0, y1 - y0)
+        assert np.percentile(away, 99) < 0.06 * 400
     assert np.median(islands) > 8
+    assert max(sizes) > 50 * np.median(sizes)
 
 
 def test_a_tile_sees_its_part_of_the_photo() -> None:

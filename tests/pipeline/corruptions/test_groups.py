@@ -173,7 +173,7 @@ def test_a_group_may_be_asked_for_its_families_and_single_finds_them_inside() ->
         ({"repeat_range": [0, 1]}, "steps.0.repeat_range"),
         ({"repeat_range": [1, 1_000_000]}, "steps.0.repeat_range"),
         ({"steps": []}, "steps.0.steps"),
-        ({"famly": "grain"}, "steps.0.famly is not a known key"),
+        ({"famly": "grain"}, "steps.0.famly is an unknown key"),
         ({"steps": [{"family": "grian", "on": "input", "probability": 1.0}]}, "steps.0.family"),
     ],
 )

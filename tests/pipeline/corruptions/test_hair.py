@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from pipeline import seeds
-from pipeline.corruptions.curves import View
+from pipeline.corruptions.canvas import View
 from pipeline.corruptions.hair import Hair, _strands
 
 Array = np.ndarray

@@ -1,5 +1,4 @@
-"""Thin marks on a photo: random curves in photo pixels, strokes on a canvas, and the sparse blend
-that lays a canvas onto a tile.
+"""Thin marks on a photo: strokes drawn on a canvas, and the sparse blend that lays it onto a tile.
 
 A tile is a window: marks are drawn for the whole photo and shifted, and even the fine noise that
 breaks them up is looked up by the photo's pixels, so that two tiles agree where they overlap.
@@ -8,22 +7,20 @@ breaks them up is looked up by the photo's pixels, so that two tiles agree where
 from __future__ import annotations
 
 import functools
-import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import cv2
 import numpy as np
 
-from pipeline.corruptions import Array, Drawn, Window
+from pipeline.config import Count
+from pipeline.corruptions import Array, Corruption, Drawn, Window, geometry, layers, no_mask
+from pipeline.corruptions.geometry import SHIFT
+from pipeline.corruptions.layers import FULL
 from pipeline.seeds import field
 
-SHIFT = 4  # fractional bits of cv2's drawing
-PAD = 12  # px drawn around the tile, so that softening sees beyond its border
-FULL = 255
-FAINT = 5  # of 255: what covers less (2 %) is not laid, and the mask does not claim it
+PAD = layers.SOFTEST  # px drawn around the tile, so that softening sees beyond its border
 STEPS = 16  # gray levels between two strengths of a stroke
-TURN = 4096  # parts of a full turn
 PERIOD = 1024  # px, at least about, after which the noise comes again
 
 
@@ -60,9 +57,8 @@ class View(NamedTuple):
         return places
 
     def fixed(self, points: Array) -> Array:
-        """Photo pixels as cv2 wants them on the canvas: int32 with `SHIFT` fractional bits."""
-        moved = (points - np.array([self.left - PAD, self.top - PAD])) * (1 << SHIFT)
-        return np.asarray(np.clip(np.rint(moved), -(1 << 26), 1 << 26).astype(np.int32))
+        """Photo pixels as cv2 wants them on the canvas."""
+        return geometry.fixed(points - np.array([self.left - PAD, self.top - PAD]))
 
 
 class Ink(NamedTuple):
@@ -87,6 +83,27 @@ class Marks(NamedTuple):
     bright: Array
 
 
+class Sown(Corruption):
+    """A family of more marks than a story could tell one by one: they come from its `seed`, so
+    many of them for the whole photo as `num` tells. A subclass draws both, and lays them."""
+
+    extent = "local"
+    num_range: tuple[Count, Count]
+
+    def apply(self, tile: Array, drawn: Drawn) -> tuple[Array, Array]:
+        """Lay all that falls on the tile; the mask is where it covers 2 %."""
+        out, mask = tile.copy(), no_mask(tile)
+        if drawn["num"]:
+            self.lay_all(out, mask, View.of(drawn), field(drawn["seed"]), drawn)
+        return out, mask
+
+    def lay_all(
+        self, out: Array, mask: Array, view: View, generator: np.random.Generator, drawn: Drawn
+    ) -> None:
+        """Make the marks of the photo and lay them on its tile."""
+        raise NotImplementedError
+
+
 def heavy(count: int, generator: np.random.Generator, most: float) -> Array:
     """Sizes from 1 to `most` with a Pareto tail of exponent 2: many small, a few large."""
     return np.asarray(1.0 / np.sqrt(generator.uniform(1.0 / (most * most), 1.0, count)))
@@ -95,37 +112,6 @@ def heavy(count: int, generator: np.random.Generator, most: float) -> Array:
 def heavier(count: int, generator: np.random.Generator, most: float) -> Array:
     """The same with exponent 1: half are below 2, but the large ones weigh as much together."""
     return np.asarray(1.0 / generator.uniform(1.0 / most, 1.0, count))
-
-
-@functools.cache
-def compass() -> Array:
-    """Unit vectors (x, y) all around, float64 (TURN, 2): sines from `math`, once."""
-    turns = [math.tau * number / TURN for number in range(TURN)]
-    return np.array([(round(math.cos(a), 6), round(math.sin(a), 6)) for a in turns])
-
-
-def smooth(count: int, points: int, passes: int, generator: np.random.Generator) -> Array:
-    """Smooth random curves of about unit spread, float64 (count, points)."""
-    level = generator.normal(size=(count, points + passes))
-    for _ in range(passes):
-        level = (level[:, 1:] + level[:, :-1]) * 0.5
-    return np.asarray(level * (math.pi * passes) ** 0.25)  # what averaging took from the spread
-
-
-def curl(
-    starts: Array, lengths: Array, turns: Array, pieces: int, generator: np.random.Generator
-) -> Array:
-    """Curled paths, float64 (count, pieces + 1, 2): `turns` is by how many full turns the
-    direction strays on the way, half of it one way round."""
-    count = len(starts)
-    bias = generator.normal(size=(count, 1)) + 1.4 * smooth(count, pieces, pieces // 5, generator)
-    bias += 0.9 * smooth(count, pieces, 3, generator)
-    angles = generator.integers(0, TURN, (count, 1)) + np.cumsum(
-        bias * (turns * TURN / pieces)[:, None], axis=1
-    )
-    steps = compass()[np.rint(angles).astype(np.int64) % TURN] * (lengths / pieces)[:, None, None]
-    places = starts[:, None] + np.cumsum(steps, axis=1)
-    return np.concatenate([starts[:, None], places], axis=1)
 
 
 def draw_strokes(canvas: Array, fixed: Array, widths: Array, strengths: Array) -> None:
@@ -151,14 +137,6 @@ def draw_strokes(canvas: Array, fixed: Array, widths: Array, strengths: Array) -
             cv2.polylines(canvas, list(pairs[group]), False, level, width, cv2.LINE_AA, SHIFT)
 
 
-def soften(canvas: Array, sigma: float) -> Array:
-    """Blurred by `sigma` px; less than a third of a pixel is nothing, `PAD` is the most."""
-    reach = min(PAD, math.ceil(2.5 * sigma))
-    if sigma < 0.34:
-        return canvas
-    return cv2.GaussianBlur(canvas, (2 * reach + 1, 2 * reach + 1), min(sigma, PAD / 2.5))
-
-
 @functools.lru_cache(maxsize=16)
 def noise(cell: int) -> Array:
     """Periodic smooth noise with specks of `cell` px, uint8, all levels equally frequent."""
@@ -180,7 +158,7 @@ def noise_at(cell: int, rows: Array, columns: Array) -> Array:
 def lay(out: Array, mask: Array, canvas: Array, view: View, ink: Ink) -> None:
     """Blend the canvas into `out` where it covers at least 2 %, and add that to the mask."""
     inner = canvas[PAD:-PAD, PAD:-PAD]
-    touched = inner >= FAINT
+    touched = inner >= layers.FAINT
     index = np.flatnonzero(touched)
     if not index.size:
         return
@@ -191,18 +169,7 @@ def lay(out: Array, mask: Array, canvas: Array, view: View, ink: Ink) -> None:
         bitten = (FULL - np.arange(256)) * round(200 * ink.rough) // 100
         left = np.maximum(0, FULL - bitten).astype(np.uint16)
         alpha = ((alpha * left[level] + FULL // 2) // FULL).astype(np.uint8)
-    put(out, mask, index, alpha, ink.color)
-
-
-def put(out: Array, mask: Array, index: Array, alpha: Array, color: Sequence[int]) -> None:
-    """Move the pixels at `index` of the contiguous picture toward `color` by `alpha` of 255, where
-    that is at least 2 %."""
-    kept = alpha >= FAINT
-    index, share = index[kept], alpha[kept].astype(np.uint16)[:, None]
-    pixels = out.reshape(-1, out.shape[2])
-    toward = np.array(color[: out.shape[2]], np.uint16)
-    pixels[index] = (pixels[index] * (FULL - share) + toward * share + FULL // 2) // FULL
-    mask.reshape(-1)[index] = FULL
+    layers.put(out, mask, index, alpha, ink.color)
 
 
 def warm_white(rng: np.random.Generator) -> list[int]:

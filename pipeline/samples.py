@@ -1,0 +1,165 @@
+"""Samples as members of a WebDataset tar: byte-stable to write, plain arrays to read."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import io
+import json
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+
+from pipeline import images, png
+from pipeline.errors import ShardError
+from pipeline.files import sha256_bytes, to_json
+
+JPEG_QUALITY = 95
+BLOCK = 512
+END_OF_TAR = bytes(2 * BLOCK)
+Array = np.ndarray
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One pair. Pictures uint8 H×W×3 or H×W×1; `mask` uint8 H×W, 255 = damaged; `keep` 255 =
+    preserve; `tile`: what the story is drawn on, where it is known."""
+
+    key: str
+    clean: Array
+    corrupted: Array
+    mask: Array
+    story: dict[str, Any]
+    keep: Array | None = None
+    tile: Array | None = None
+
+    @functools.cached_property
+    def told(self) -> bytes:
+        """The story as its file has it."""
+        return to_json(self.story).encode()
+
+
+class Redrawn(Protocol):
+    """What a story makes of its tile (a `corruptions.Damaged`)."""
+
+    @property
+    def clean(self) -> Array: ...
+    @property
+    def corrupted(self) -> Array: ...
+    @property
+    def mask(self) -> Array: ...
+    @property
+    def keep(self) -> Array | None: ...
+
+
+Redraw = Callable[[Array, dict[str, Any]], Redrawn]  # a `corruptions.Recipe.replay`
+
+
+class Packed(NamedTuple):
+    """What was written of a shard: its samples, bytes, their hash, and that of its content."""
+
+    num_samples: int
+    num_bytes: int
+    sha256: str
+    content_sha256: str
+
+
+def write_samples(
+    samples: Iterable[Sample], profile: str, write: Callable[[bytes], object]
+) -> Packed:
+    """Hand the tar of the samples to `write`, piece by piece: while each is still in the cache it
+    is hashed, and no shard is ever held in memory."""
+    digest, num_bytes, content = hashlib.sha256(), 0, []
+    for sample in samples:
+        for name, data in _members(sample, profile).items():
+            for piece in _entry(f"{sample.key}.{name}", data):
+                write(piece)
+                digest.update(piece)
+                num_bytes += len(piece)
+        content.append(content_sha256(sample))
+    write(END_OF_TAR)
+    digest.update(END_OF_TAR)
+    told = sha256_bytes("\n".join(content).encode())
+    return Packed(len(content), num_bytes + len(END_OF_TAR), digest.hexdigest(), told)
+
+
+def pack(samples: Iterable[Sample], profile: str = "png") -> tuple[bytes, int, str]:
+    """Tar bytes of the samples, their number, and their content hash."""
+    tar = io.BytesIO()
+    packed = write_samples(samples, profile, tar.write)
+    return tar.getvalue(), packed.num_samples, packed.content_sha256
+
+
+def unpack(member: dict[str, Any], redraw: Redraw | None = None) -> Sample:
+    """A sample from webdataset's dict of bytes; profile "story" needs the recipe's `replay`."""
+    key, story = member["__key__"], json.loads(member["json"])
+    if "mask.png" not in member:
+        if redraw is None:
+            raise ShardError(key, "holds a story, no pictures", "read it with its recipe")
+        tile = png.decode(member["clean.png"])
+        made = redraw(tile, story)
+        return Sample(key, made.clean, made.corrupted, made.mask, story, made.keep, tile)
+    keep = member.get("keep.png")
+    return Sample(
+        key=key,
+        clean=clean_of(member),
+        corrupted=_picture(member, "corrupted"),
+        mask=png.decode_mask(member["mask.png"]),
+        story=story,
+        keep=png.decode_mask(keep) if keep is not None else None,
+    )
+
+
+def clean_of(member: dict[str, Any]) -> Array:
+    """The clean picture of a member (in profile "story" the tile), without decoding the rest."""
+    return _picture(member, "clean")
+
+
+def content_sha256(sample: Sample) -> str:
+    """Over a sample's key, its story, and its pictures' shapes and CRC-32, whatever the codec.
+
+    It tells the pictures of one machine from those of another, which chance alone makes differ; the
+    files themselves are held by their sha256.
+    """
+    arrays = [sample.clean, sample.corrupted, sample.mask]
+    arrays += [sample.keep] if sample.keep is not None else []
+    pictures = [[*array.shape, png.crc32(array)] for array in arrays]
+    return sha256_bytes(to_json([sample.key, pictures]).encode() + sample.told)
+
+
+def _picture(member: dict[str, Any], name: str) -> Array:
+    if f"{name}.jpg" in member:
+        return images.decode_jpeg(member[f"{name}.jpg"])
+    return png.decode(member[f"{name}.png"])
+
+
+def _members(sample: Sample, profile: str) -> dict[str, bytes]:
+    if profile == "story":
+        assert sample.tile is not None, sample.key
+        return {"clean.png": png.encode(sample.tile), "json": sample.told}
+    members = {"json": sample.told, "mask.png": png.encode_mask(sample.mask)}
+    for name, picture in (("clean", sample.clean), ("corrupted", sample.corrupted)):
+        if profile == "jpeg":
+            members[f"{name}.jpg"] = images.encode_jpeg(picture, JPEG_QUALITY)
+        else:
+            members[f"{name}.png"] = png.encode(picture)
+    if sample.keep is not None:
+        members["keep.png"] = png.encode_mask(sample.keep)
+    return dict(sorted(members.items()))
+
+
+def _entry(name: str, data: bytes) -> tuple[bytes, bytes, bytes]:
+    """A ustar member with fixed owner, mode and time: header, data, padding to whole blocks."""
+    header = bytearray(BLOCK)
+    encoded = name.encode("ascii")
+    assert len(encoded) < 100, name
+    header[: len(encoded)] = encoded
+    header[100:136] = b"0000644\x000000000\x000000000\x00" + b"%011o\x00" % len(data)
+    header[136:148] = b"00000000000\x00"
+    header[148:156] = b" " * 8
+    header[156:157] = b"0"
+    header[257:265] = b"ustar\x0000"
+    header[148:156] = b"%06o\x00 " % sum(header)
+    return bytes(header), data, bytes(-len(data) % BLOCK)
