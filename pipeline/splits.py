@@ -108,7 +108,7 @@ def load_photo(folder: Path, photo: Photo, max_megapixels: float) -> Array:
         raise ImageError(path, error.strerror or "cannot be read", "run fetch and index") from None
     if sha256_bytes(data) != photo.sha256:
         raise ImageError(path, "has changed since it was indexed", "run `patina index` again")
-    return photo_files.decode_rgb(data, max_megapixels)
+    return photo_files.decode_known(data, max_megapixels)
 
 
 def photos_of(photos: Iterable[Photo], sources: Iterable[str], split: str) -> Iterator[Photo]:

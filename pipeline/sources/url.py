@@ -1,11 +1,12 @@
 """Archives and pictures from anywhere: http(s), s3, and whatever else fsspec can read."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import unquote, urlsplit
 
-from pydantic import Field, field_validator
+from pydantic import AfterValidator, field_validator
 
 from pipeline.archives import SUFFIXES as ARCHIVES
 from pipeline.archives import is_archive
@@ -16,7 +17,14 @@ from pipeline.photos import SUFFIXES as PICTURES
 from pipeline.sources import SOURCES, Brought, ListedFile, Progress, Source, printable, take
 from pipeline.sources.remote import bring, earlier, pictures, unpacked
 
-Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+
+def _digits(text: str) -> str:
+    if not re.fullmatch("[0-9a-f]{64}", text):
+        raise ValueError("must be 64 digits of 0-9 and a-f")
+    return text
+
+
+Sha256 = Annotated[str, AfterValidator(_digits)]
 
 
 class UrlFile(Section):

@@ -191,7 +191,9 @@ EVIL: dict[str, tuple[Callable[[Path], Path], str]] = {
     "folder-and-file.zip": (lambda p: zipped(p, {"a/b.png": b"1", "a": b"2"}), "case"),
     "deep.zip": (lambda p: zipped(p, {"d/" * 20 + "a.png": b"x"}), "too deep"),
     "long.zip": (lambda p: zipped(p, {"ä" * 130 + ".png": b"x"}), "too long"),
-    "encrypted.zip": (lambda p: flip_encrypted(zipped(p, {"a.png": b"x"})), "is encrypted: refused whole"),
+    "encrypted.zip": (
+        lambda p: flip_encrypted(zipped(p, {"a.png": b"x"})), "is encrypted: refused whole"
+    ),
     "bomb.zip": (bomb_zip, "times its size"),
     "bomb.tar.xz": (lambda p: tarred(p, {"a.png": bytes(200_000_000)}, "w:xz"), "times its size"),
     "header-bomb.tar.gz": (header_bomb_tar, "absurd"),

@@ -177,7 +177,7 @@ def test_another_licence_is_another_card_and_no_other_shard(home: Path, tmp_path
 
 
 def test_card_code_draws_no_shard() -> None:
-    base = ["stages/recipes.py", "pipeline/given.py"]
+    base = ["stages/recipes.py", "pipeline/given.py", "pipeline/shards.py"]
     card = [*base, "stages/card.py"]
     assert fingerprint(card, [], without=CODE) == fingerprint(base, [], without=CODE)
     assert fingerprint(card, []) != fingerprint(base, [])

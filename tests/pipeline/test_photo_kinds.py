@@ -2,8 +2,10 @@
 refused in one line. `KINDS` and `REFUSED` are keyed by the rows of its two tables."""
 
 import io
+import os
 import re
 import zlib
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -214,6 +216,7 @@ def test_a_file_becomes_what_the_page_says(
     shallow = photos.decode_rgb(data, LIMIT).astype(float)
     assert np.abs(shallow - flat / (257 if deep else 1)).max() <= 1
     assert picture.gray == (flat.shape[2] == 1)
+    np.testing.assert_array_equal(photos.decode_known(data, LIMIT), photos.decode_rgb(data, LIMIT))
 
 
 @pytest.mark.parametrize("kind", REFUSED)
@@ -222,3 +225,13 @@ def test_what_would_decode_wrongly_is_refused_in_a_line(kind: str) -> None:
         with pytest.raises(ImageError) as caught:
             photos.decode(data, LIMIT)
         assert "\n" not in str(caught.value) and caught.value.next_step
+
+
+@pytest.mark.skipif("PATINA_PHOTOS" not in os.environ, reason="needs PATINA_PHOTOS")
+def test_known_photos_decode_to_the_same_pixels() -> None:
+    paths = sorted(Path(os.environ["PATINA_PHOTOS"]).glob("train/**/*.jpg"))[::10]
+    assert len(paths) > 10
+    for path in paths:
+        data = path.read_bytes()
+        known, slowly = photos.decode_known(data, LIMIT), photos.decode_rgb(data, LIMIT)
+        np.testing.assert_array_equal(known, slowly, err_msg=path.name)

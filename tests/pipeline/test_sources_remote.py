@@ -228,10 +228,10 @@ def test_url_reads_from_other_stores(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("change", "said"), [
-    ({"sha256": "abc"}, "sources.url.files.0.sha256 = 'abc'"),
+    ({"sha256": "abc"}, "sources.url.files.0.sha256 must be 64 digits of 0-9 and a-f, not 'abc'"),
     ({"url": "a.zip"}, "must be an address"),
     ({"url": "https://x/y.exe"}, "must end in one of .zip"),
-    ({"split": "dev"}, "sources.url.files.0.split = 'dev'"),
+    ({"split": "dev"}, "sources.url.files.0.split must be one of train, val, test, not 'dev'"),
     ({"sha": "1"}, "did you mean 'sha256'"),
 ])  # fmt: skip
 def test_url_params_are_strict(change: dict[str, str], said: str) -> None:

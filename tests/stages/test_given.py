@@ -110,8 +110,8 @@ def test_a_changed_file_stops_it(project: Path, stage: Run, originals: dict[str,
 
 @pytest.mark.parametrize(("changes", "said"), [
     ({"profile": "story"}, "recipes.given.profile: its damage cannot be drawn again"),
-    ({"steps": [{"family": "blur", "on": "input", "probability": 1.0, "kinds": ["gaussian"],
-                 "size_range": [0.1, 0.1], "ratio_range": [1.0, 1.0]}]}, "recipes.given.steps"),
+    ({"steps": [{"family": "grayscale", "on": "both", "probability": 1.0,
+                 "strength_range": [1.0, 1.0]}]}, "recipes.given.steps"),
     ({"sources": ["folder"]}, "no train photos come from the sources folder"),
 ])  # fmt: skip
 def test_what_cannot_be_given_is_one_line(
