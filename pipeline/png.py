@@ -22,7 +22,6 @@ LEVEL = 1  # of ISA-L's 0 to 3: the quickest that does not make noise larger
 # neighbors (igzip_icf_body_h1_gr_bt.asm, write_first_byte), and so may choose other matches for the
 # same bytes. A start this short (bytes), flushed, goes through other code, which is right.
 START = 8
-WINDOW = 9  # bits: farther back nothing of a photo repeats, and short distances are cheaper to tell
 END = b"\0\0\0\0IEND\xaeB`\x82"
 Array = np.ndarray
 
@@ -71,7 +70,7 @@ def _file(width: int, height: int, depth: int, color: int, filtered: Array) -> b
 
 def _deflate(data: memoryview) -> bytes:
     """A zlib stream, the same for the same bytes wherever memory lies."""
-    stream = isal_zlib.compressobj(level=LEVEL, wbits=WINDOW)
+    stream = isal_zlib.compressobj(level=LEVEL)
     start = stream.compress(data[:START]) + stream.flush(isal_zlib.Z_SYNC_FLUSH)
     return b"".join((start, stream.compress(data[START:]), stream.flush()))
 
