@@ -4,12 +4,14 @@ import json
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 
 from pipeline import png, seeds
 from pipeline.corruptions import Recipe
 from pipeline.errors import ParamsError, ReplayError
+from pipeline.files import sha256_bytes
 from tests.pipeline.corruptions.conftest import PARAMS, Array, apply, family, photo_tile
 
 
@@ -17,9 +19,9 @@ def overlays(bank: Path) -> dict[str, str]:
     return json.loads((bank / "bank.json").read_text())["overlays"]
 
 
-def one_overlay(bank: Path, **changes: Any) -> dict[str, Any]:
+def one_overlay(bank: Path, kind: str = "mixed", **changes: Any) -> dict[str, Any]:
     """An overlay at its own size, unturned."""
-    name = next(name for name in sorted(overlays(bank)) if name.startswith("mixed"))
+    name = next(name for name in sorted(overlays(bank)) if name.startswith(kind))
     side = png.decode_mask((bank / f"{name}.png").read_bytes()).shape[0]
     plain = {
         "name": name, "sha256": overlays(bank)[name], "place": [0.0, 0.0], "side": side,
@@ -143,3 +145,34 @@ def test_overlays_are_as_large_as_the_photo_asks(bank: Path) -> None:
         for side in (300, 600)
     ]  # fmt: skip
     assert 1.99 < sides[1] / sides[0] < 2.01
+
+
+@pytest.fixture
+def disc(tmp_path: Path) -> Path:
+    """A bank of one overlay: a disc of a fifth of its side, in the middle."""
+    mark = cv2.circle(np.zeros((250, 250), np.uint8), (125, 125), 25, 255, cv2.FILLED)
+    data = png.encode(mark[:, :, None])
+    (tmp_path / "disc.png").write_bytes(data)
+    (tmp_path / "bank.json").write_text(json.dumps({"overlays": {"disc": sha256_bytes(data)}}))
+    return tmp_path
+
+
+@pytest.mark.parametrize("turn", [0, 1])
+@pytest.mark.parametrize("extent", [(900, 900), (300, 700), (700, 300)])
+@pytest.mark.parametrize("side", [125, 250, 375, 750, 2000])
+def test_marks_are_round_and_as_large_as_their_overlay(
+    side: int, extent: tuple[int, int], turn: int, disc: Path
+) -> None:
+    overlay = one_overlay(disc, "disc") | {"side": side, "place": [0.5, 0.5], "turn": turn}
+    _, mask = apply(
+        family("texture", disc), np.zeros((*extent, 1), np.uint8), {"overlays": [overlay]}
+    )
+    found = cv2.connectedComponentsWithStats(mask)[2][1:]
+    inside = [
+        one for one in found
+        if one[0] and one[1] and one[0] + one[2] < extent[1] and one[1] + one[3] < extent[0]
+    ]  # fmt: skip
+    assert inside or side / 5 > min(extent) - 2
+    for _, _, width, height, area in inside:
+        assert abs(width - side / 5) <= 0.03 * side + 2 and abs(width - height) <= 2
+        assert area == pytest.approx(np.pi * width * height / 4, rel=0.12)
