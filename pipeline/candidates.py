@@ -22,7 +22,7 @@ BYTES_BESIDE = 64_000_000  # profiles, previews, metadata
 class Candidate(NamedTuple):
     """A file that may become a row. An official `split` or `group` overrides the computed one;
     `sha256` is that of the listing, where there is one. Only listed files may be links, since their
-    bytes are known. What is `left_out` (why) is never read.
+    bytes are known. What is `left_out` (why) is never read; `no_test` keeps it out of that split.
     """
 
     source: str
@@ -37,6 +37,7 @@ class Candidate(NamedTuple):
     mask_sha256: str | None = None
     licence: str | None = None
     left_out: str = ""
+    no_test: bool = False
 
 
 class Seen(NamedTuple):
@@ -74,7 +75,8 @@ def _read(folder: Path, max_megapixels: float, one: Candidate) -> Seen:
     fields = {
         "id": identity, "source": one.source, "name": one.name, "path": printable(one.path),
         "sha256": sha256_bytes(data), "width": pixels.shape[1], "height": pixels.shape[0],
-        "gray": picture.gray, "official": one.split is not None, "corrupted": one.corrupted,
+        "gray": picture.gray, "official": one.split is not None, "no_test": one.no_test,
+        "corrupted": one.corrupted,
         "corrupted_sha256": one.corrupted_sha256, "mask": one.mask,
         "mask_sha256": one.mask_sha256, "licence": one.licence,
     }  # fmt: skip

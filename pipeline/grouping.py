@@ -18,12 +18,13 @@ SPLIT_ORDER = ("test", "val", "train")  # held-out photos first: of two copies t
 class Member(NamedTuple):
     """What decides about a photo. `official`: the split that its source gives it; `album`: the
     group that its source names; `earlier`: group and split in the index before, the split None if
-    it was computed from other params."""
+    it was computed from other params; `no_test`: it must not join test photos."""
 
     id: str
     official: str | None = None
     album: str | None = None
     earlier: tuple[str, str | None] | None = None
+    no_test: bool = False
 
 
 class Place(NamedTuple):
@@ -41,7 +42,7 @@ class Conflict(NamedTuple):
     other: int | None
 
 
-SplitOf = Callable[[str], str]
+SplitOf = Callable[[str, bool], str]
 
 
 def assign(
@@ -49,7 +50,8 @@ def assign(
 ) -> list[Place | Conflict]:
     """The place of each of `members`, which are sorted by id; `pairs` are twins, by number.
 
-    `split_of` gives the split of a group without history by its name. A group is named by the
+    `split_of` gives the split of a group without history by its name, and by whether it must not be
+    a test group. A group is named by the
     earlier index, else by the source, else by its smallest id.
     """
     seating = _Seating(members, pairs, split_of)
@@ -103,8 +105,9 @@ class _Seating:
         for group in self.components(waiting):
             earlier = sorted(one for n in group if (one := self.members[n].earlier))
             split = earlier[0][1] if earlier else None
+            no_test = any(self.members[n].no_test for n in group)
             for number in group:
-                self.join(number, split or self.split_of(self.names(group)[0]), group[:1])
+                self.join(number, split or self.split_of(self.names(group)[0], no_test), group[:1])
 
     def seat(self, number: int) -> bool:
         """Join the groups of one's twins, or be refused."""
@@ -113,6 +116,8 @@ class _Seating:
         strangers = [one for split, one in splits.items() if split != official]
         if official is not None and strangers:
             self.conflicts[number] = Conflict(strangers[0], None)
+        elif self.members[number].no_test and "test" in splits:
+            self.conflicts[number] = Conflict(splits["test"], None)
         elif official is None and len(splits) > 1:
             one, other = sorted(strangers)[:2]
             self.conflicts[number] = Conflict(one, other)

@@ -157,11 +157,11 @@ def _place(
     looks = np.array([one.look for one in seen], np.uint8)
     members = [
         Member(one.fields["id"], one.candidate.split, one.candidate.group,
-               earlier.get(one.fields["id"]))
+               earlier.get(one.fields["id"]), one.candidate.no_test)
         for one in seen
     ]  # fmt: skip
     pairs = [(twin.first, twin.second) for twin in find_twins(looks)]
-    places = assign(members, pairs, lambda group: split_of(group, section, seed))
+    places = assign(members, pairs, lambda *group: split_of(group[0], section, seed, group[1]))
     rows, refused = [], []
     for one, place in zip(seen, places, strict=True):
         if isinstance(place, Conflict):
@@ -177,7 +177,8 @@ def _explain(one: Seen, conflict: Conflict, seen: list[Seen], places: list[Any])
         return f"{other.name} ({other.source}, {places[number].split})"
 
     if conflict.other is None:
-        return f"near-duplicate of {told(conflict.twin)}, but officially {one.candidate.split}"
+        official = one.candidate.split or "train or val"
+        return f"near-duplicate of {told(conflict.twin)}, but officially {official}"
     return f"near-duplicate of {told(conflict.twin)} and of {told(conflict.other)}"
 
 

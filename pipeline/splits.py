@@ -42,7 +42,8 @@ class IndexSection(Section):
 class Photo(Section):
     """A row. `id`: sha256 of the decoded pixels; `path`: relative to the indexed folder.
 
-    `group`: the near-duplicates that share its split; `official`: its source gives the split.
+    `group`: the near-duplicates that share its split; `official`: its source gives the split;
+    `no_test`: its source keeps it out of the test split.
     `corrupted` and `mask` are files like `path` where the source brings its own damage: then the id
     covers their bytes too. A missing mask is null.
     """
@@ -58,6 +59,7 @@ class Photo(Section):
     group: str
     split: str
     official: bool = False
+    no_test: bool = False
     corrupted: str | None = None
     corrupted_sha256: str | None = None
     mask: str | None = None
@@ -86,9 +88,11 @@ def pixel_id(pixels: Array) -> str:
     return digest.hexdigest()
 
 
-def split_of(group: str, section: IndexSection, seed: int) -> str:
+def split_of(group: str, section: IndexSection, seed: int, no_test: bool = False) -> str:
     """A group's split, from its name alone, so that newcomers never move the others."""
     place = place_of(group, seed)
+    if no_test:
+        return "val" if place < section.val_share else "train"
     if place < section.test_share:
         return "test"
     return "val" if place < section.test_share + section.val_share else "train"

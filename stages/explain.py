@@ -81,9 +81,12 @@ def _why(photo: Photo, fellows: list[Photo], section: IndexSection, seed: int) -
     for one in fellows:
         if one.official:
             return f"that of its group, official for {one.name} in source {one.source}"
-    if split_of(photo.group, section, seed) != photo.split:
+    no_test = any(one.no_test for one in (photo, *fellows))
+    if split_of(photo.group, section, seed, no_test) != photo.split:
         return "kept from an earlier index, in which its group had it"
     test, val = section.test_share, section.test_share + section.val_share
+    if no_test:
+        test, val = 0.0, section.val_share
     return (
         f"the hash of its group under seed {seed} is {place_of(photo.group, seed):.4f}, where "
         f"0 to {test:g} is test, to {val:g} val, to 1 train"

@@ -95,7 +95,7 @@ def find_candidates(home: Path) -> Iterator[Candidate]:
                 split=file.split, group=file.group, sha256=file.sha256,
                 corrupted=file.corrupted and f"{below}/{file.corrupted}",
                 corrupted_sha256=file.corrupted_sha256, mask=file.mask and f"{below}/{file.mask}",
-                mask_sha256=file.mask_sha256, licence=file.licence,
+                mask_sha256=file.mask_sha256, licence=file.licence, no_test=file.no_test,
             )  # fmt: skip
         for one in source.left_out:
             yield Candidate(source.source, one.name, one.name, None, None, left_out=one.reason)

@@ -21,7 +21,8 @@ Progress = Callable[..., None]
 
 
 class ListedFile(Section):
-    """A file that a source brought. `split` is official where the source has one, else null.
+    """A file that a source brought. `split` is official where the source has one, else null;
+    `no_test` leaves it to the index, but for the test split.
 
     A photo that came with its damaged twin has that in `corrupted`, and the mask of the damage in
     `mask`, null where the source has none: missing is not empty.
@@ -34,6 +35,7 @@ class ListedFile(Section):
     split: str | None
     group: str | None
     licence: str | None
+    no_test: bool = False
     corrupted: str | None = None
     corrupted_sha256: str | None = None
     mask: str | None = None

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pipeline.downloads import Remote
 from pipeline.errors import SourceError
-from pipeline.files import link_file, sha256_bytes
+from pipeline.files import link_file
 from pipeline.sources import SOURCES, Brought, ListedFile, Progress, Source, take
 from pipeline.sources.remote import bring, earlier, pictures, unpacked
 
@@ -23,7 +23,6 @@ VALID = Remote(
     "20dd31fd84d777bc1cf5d6b7654a3f569c0aec74458ae094122ad1d0489900fc",
     448_993_893,
 )
-VAL_SHARE = 0.1
 LICENCE = "DIV2K: academic research only; rights stay with the owners of the photographs"
 
 
@@ -31,8 +30,8 @@ LICENCE = "DIV2K: academic research only; rights stay with the owners of the pho
 class Div2k(Source):
     """`mirrors`: folders on the web that hold the two zips too, asked in turn after HOME.
 
-    The test pictures of DIV2K are not public: its 100 validation photos are `test` here, and of the
-    800 for training a tenth, chosen by a hash of their names, is `val`.
+    The test pictures of DIV2K are not public: its 100 validation photos are `test` here, and the
+    index divides the 800 for training into `train` and `val`, group by group.
     """
 
     mirrors: tuple[str, ...]
@@ -46,12 +45,12 @@ class Div2k(Source):
         found = [(remote, tree, path) for remote, tree in trees for path in pictures(tree)]
         if not found:
             raise SourceError("source div2k", "its archives hold no picture", "see its mirrors")
-        kept_back = choose([path.name for remote, _, path in found if remote is TRAIN])
         files: list[ListedFile] = []
         for remote, tree, path in found:
-            split = "test" if remote is VALID else "val" if path.name in kept_back else "train"
             name = path.relative_to(tree).as_posix()
-            files.append(take(path, name, folder, link_file, split, LICENCE))
+            split = "test" if remote is VALID else None
+            row = take(path, name, folder, link_file, split, LICENCE)
+            files.append(row.model_copy(update={"no_test": split is None}))
             progress(len(files), len(found))
         return Brought(files, [])
 
@@ -59,9 +58,3 @@ class Div2k(Source):
         urls = [f"{home.rstrip('/')}/{remote.url}" for home in (HOME, *self.mirrors)]
         archive = bring(root, urls, remote.url, remote, progress)
         return unpacked(archive, archive.name, folder)
-
-
-def choose(names: list[str]) -> set[str]:
-    """A VAL_SHARE of the names: those with the smallest hashes."""
-    ranked = sorted(names, key=lambda name: sha256_bytes(name.encode()))
-    return set(ranked[: round(VAL_SHARE * len(names))])

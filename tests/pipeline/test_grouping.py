@@ -8,9 +8,9 @@ from pipeline.grouping import Conflict, Member, Place, assign
 SPLITS = ("test", "val", "train")
 
 
-def by_letter(group: str) -> str:
+def by_letter(group: str, no_test: bool = False) -> str:
     """A split that tests can foresee."""
-    return SPLITS[ord(group[0]) % 3]
+    return SPLITS[1:][ord(group[0]) % 2] if no_test else SPLITS[ord(group[0]) % 3]
 
 
 def place(members: dict[str, dict], twins: set[tuple[str, str]]) -> dict[str, Place | Conflict]:
@@ -107,6 +107,17 @@ def test_a_new_official_photo_takes_its_twins_and_leaves_the_rest_of_their_group
     assert after["c"] == before["c"] == Place("a", "val")
     assert after["a"].split == after["o"].split == "train"
     assert after["a"].group == after["o"].group != "a", "no two groups have one name"
+
+
+def test_what_must_not_be_tested_on_is_divided_by_groups() -> None:
+    wanted = {one: by_letter(one, True) for one in ("a", "b", "c", "d", "e", "f")}
+    found = place({one: {"no_test": True} for one in wanted}, set())
+    assert {one: at.split for one, at in found.items() if isinstance(at, Place)} == wanted
+    assert "test" not in wanted.values() and len(set(wanted.values())) == 2
+    members = {"t": {"official": "test"}, "a": {"no_test": True}, "b": {"no_test": True}}
+    found = place(members, {("a", "b"), ("b", "t")})
+    assert names(found["b"], members) == ("t", None), "a twin of a test photo goes"
+    assert found["a"] == Place("a", by_letter("a", True))
 
 
 def test_albums_stay_together_and_name_their_group() -> None:
