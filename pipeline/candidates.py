@@ -3,20 +3,21 @@ reason."""
 
 from __future__ import annotations
 
-import errno
-import os
-import stat
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from pipeline import images, photos
 from pipeline.errors import ImageError
-from pipeline.files import sha256_bytes
+from pipeline.executors import Executor, Processes, WorkerDiedError
+from pipeline.files import printable, sha256_bytes
+from pipeline.reading import read_photo
 from pipeline.splits import pixel_id
 from pipeline.twins import look_of
 
-BYTES_A_PIXEL = 8  # of the largest file worth reading: 16 bits of four channels
-BYTES_BESIDE = 64_000_000  # profiles, previews, metadata
+BATCH = 8  # files that a worker reads at a time
+DEADLY = "the process that read it died (the file is damaged, or needs more memory than there is)"
 
 
 class Candidate(NamedTuple):
@@ -49,6 +50,42 @@ class Seen(NamedTuple):
     reason: str = ""
 
 
+def read_all(
+    folder: Path, max_megapixels: float, candidates: list[Candidate], execute: Executor
+) -> Iterator[Seen]:
+    """Every candidate read, in whatever order, in batches; and who ends the process that reads it
+    is refused like others. Raises WorkerDiedError where every process dies."""
+    read = partial(read_batch, folder, max_megapixels)
+    starts = range(0, len(candidates), BATCH)
+    waiting = iter([candidates[start : start + BATCH] for start in starts])
+    while True:
+        try:
+            for batch in execute(read, waiting):
+                yield from batch
+        except WorkerDiedError as error:
+            lost = [one for batch in error.lost for one in batch]
+            seen = _read_apart(read, lost)
+            if len(lost) > 1 and all(one.reason == DEADLY for one in seen):
+                raise
+            yield from seen
+        else:
+            return
+
+
+def _read_apart(
+    read: Callable[[list[Candidate]], list[Seen]], batch: list[Candidate]
+) -> list[Seen]:
+    """By a process of their own; half by half, if that dies too, until who killed it is alone."""
+    try:
+        (seen,) = Processes(1, "index")(read, [batch])
+    except WorkerDiedError:
+        if len(batch) == 1:
+            return [Seen(batch[0], {}, None, DEADLY)]
+        middle = len(batch) // 2
+        return _read_apart(read, batch[:middle]) + _read_apart(read, batch[middle:])
+    return seen
+
+
 def read_batch(folder: Path, max_megapixels: float, batch: list[Candidate]) -> list[Seen]:
     """Each of a batch read, or refused; for any process."""
     return [_read(folder, max_megapixels, one) for one in batch]
@@ -58,7 +95,7 @@ def _read(folder: Path, max_megapixels: float, one: Candidate) -> Seen:
     if one.left_out:
         return Seen(one, {}, None, one.left_out)
     try:
-        data = _read_file(folder, one.path, one.sha256, max_megapixels)
+        data = _bytes_of(folder, one.path, one.sha256, max_megapixels)
         picture = photos.decode(data, max_megapixels)
         pixels = images.to_uint8(picture.pixels)
         identity = pixel_id(pixels)
@@ -67,7 +104,7 @@ def _read(folder: Path, max_megapixels: float, one: Candidate) -> Seen:
             ("mask", one.mask, one.mask_sha256),
         ):
             if path is not None:
-                beside = _read_file(folder, path, sha256, max_megapixels)
+                beside = _bytes_of(folder, path, sha256, max_megapixels)
                 _check_size(part, pixels, photos.decode(beside, max_megapixels).pixels)
                 identity = sha256_bytes(f"{identity}\n{sha256_bytes(beside)}".encode())
     except ImageError as error:
@@ -83,38 +120,13 @@ def _read(folder: Path, max_megapixels: float, one: Candidate) -> Seen:
     return Seen(one, fields, look_of(pixels))
 
 
-def _read_file(folder: Path, path: str, sha256: str | None, max_megapixels: float) -> bytes:
-    """The bytes of a regular file. Raises ImageError for anything else, and for other bytes than
-    those of the listing."""
-    unlisted = os.O_NOFOLLOW if sha256 is None else 0
-    try:
-        handle = os.open(folder / path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | unlisted)
-        with open(handle, "rb") as file:
-            status = os.fstat(handle)
-            if not stat.S_ISREG(status.st_mode):
-                raise ImageError(path, "is no regular file", "move it away")
-            if status.st_size > max_megapixels * photos.MEGAPIXEL * BYTES_A_PIXEL + BYTES_BESIDE:
-                what = f"{status.st_size / 1e6:.0f} MB is more than {max_megapixels:g} megapixels"
-                raise ImageError(path, f"{what} can need", "make it smaller or raise the limit")
-            data = file.read()
-    except OSError as error:
-        reason = error.strerror or "cannot be read"
-        if error.errno == errno.ELOOP:
-            reason = "is a link, which is not followed"
-        if error.errno == errno.EISDIR:
-            reason = "is a folder"
-        raise ImageError(path, reason, "copy it again") from None
-    if sha256 not in (None, sha256_bytes(data)):
-        raise ImageError(path, "its bytes are not those that were fetched", "fetch it again")
-    return data
+def _bytes_of(folder: Path, path: str, sha256: str | None, max_megapixels: float) -> bytes:
+    """Only what is listed may be a link, since its bytes are known."""
+    link = sha256 is not None
+    return read_photo(folder / path, max_megapixels, sha256, link=link, since="fetched")
 
 
 def _check_size(part: str, pixels: images.Array, other: images.Array) -> None:
     if pixels.shape[:2] != other.shape[:2]:
         sizes = [f"{one.shape[1]}x{one.shape[0]}" for one in (other, pixels)]
         raise ImageError(part, f"its {part} picture is {sizes[0]}, not {sizes[1]}", "mend the pair")
-
-
-def printable(path: str) -> str:
-    """The path as text that any JSON file can hold, whatever bytes its name has."""
-    return path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")

@@ -25,6 +25,7 @@ from pipeline.transport import (
 
 NUM_TRIES = 3  # in a row that brought next to nothing
 PAUSE = 1.0  # seconds before the second try; doubled before each further one
+MAX_UNTOLD = 20_000_000_000  # bytes of a file whose length nobody tells
 PROGRESS_BYTES = 1_000_000  # new bytes for which earlier tries are forgiven
 AGAIN = "run it again, it goes on where it stopped"
 
@@ -44,7 +45,8 @@ def download(remote: Remote, target: Path, tell: Tell, pause: float = PAUSE) -> 
 
     What has come so far lies in ``<target>.part``, for the next try and the next run. After
     NUM_TRIES in a row that brought less than PROGRESS_BYTES it is a DownloadError; so are, at once,
-    the same wrong content twice and what no further try can mend. DiskError when there is no room.
+    the same wrong content twice, more than MAX_UNTOLD from an address that tells no length, and
+    what no further try can mend. DiskError when there is no room.
     """
     if target.is_file() and sha256_file(target) == remote.sha256:
         return
@@ -89,12 +91,17 @@ def download_any(urls: list[str], remote: Remote, target: Path, tell: Tell) -> N
     raise DownloadError(target.name, f"no address gives it ({told})", AGAIN)
 
 
+def part_of(target: Path) -> Path:
+    """Where what has come of a file lies until it is whole."""
+    return target.with_name(f"{target.name}.part")
+
+
 class _Part:
     """The unfinished file, and beside it where it came from."""
 
     def __init__(self, target: Path, remote: Remote) -> None:
         self.target, self.remote = target, remote
-        self.path = target.with_name(f"{target.name}.part")
+        self.path = part_of(target)
         self.origin = target.with_name(f"{target.name}.part.json")
         with writing(target):
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -149,10 +156,18 @@ class _Part:
                 done += len(chunk)
                 tell(done, max(done, total or 0))
                 if total is None:
-                    check_room(self.target.parent, 0)
+                    self._check_untold(done)
                 elif done > total:
                     raise ForeignError(f"more than its {total} bytes come")
                 chunk = next(reply.chunks, b"")
+
+    def _check_untold(self, done: int) -> None:
+        check_room(self.target.parent, 0)
+        if done > MAX_UNTOLD:
+            self.drop()
+            what = f"more than {MAX_UNTOLD / 1e9:g} GB come, of a length that is not told"
+            where = printable_url(self.remote.url)
+            raise DownloadError(where, what, "name an address that tells its length")
 
     def _tag(self) -> str | None:
         """What this very address told of the content that the part is of."""

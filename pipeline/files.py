@@ -102,6 +102,11 @@ def sha256_bytes(data: bytes | memoryview) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
+def printable(path: Path | str) -> str:
+    """The path as text that any JSON file can hold, whatever bytes its name has."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
+
+
 def copy_file(source: Path, target: Path) -> None:
     """Copy content atomically."""
     with atomic(target) as temporary:

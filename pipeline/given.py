@@ -12,8 +12,8 @@ import numpy as np
 
 from pipeline import photos
 from pipeline.errors import ImageError, ParamsError
-from pipeline.files import sha256_bytes
 from pipeline.images import Array, to_uint8
+from pipeline.reading import read_photo
 from pipeline.samples import Sample
 from pipeline.splits import Photo
 from pipeline.tiling import TileSpec, cut_tile
@@ -81,11 +81,5 @@ def _twin(folder: Path, photo: Photo, max_megapixels: float) -> tuple[Array, Arr
 
 
 def _decode(folder: Path, name: str | None, sha256: str | None, max_megapixels: float) -> Array:
-    path = folder / str(name)
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise ImageError(path, error.strerror or "cannot be read", "run fetch and index") from None
-    if sha256_bytes(data) != sha256:
-        raise ImageError(path, "has changed since it was indexed", "run `patina index` again")
+    data = read_photo(folder / str(name), max_megapixels, sha256)
     return photos.decode(data, max_megapixels).pixels

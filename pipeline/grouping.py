@@ -3,7 +3,8 @@
 Photos take their places in three levels: those with an official split (test first), those that an
 earlier index holds, newcomers. Each joins the group of its twins that have a place already; whoever
 has twins in two splits is refused. So official splits hold, and no newcomer moves anybody: a group
-keeps the name, and with it the split, that it had.
+keeps the name, and with it the split, that it had. But what a source says moves those it knows: an
+official split its twins, and the wish not to be tested on, of a photo that is in test, its group.
 """
 
 from __future__ import annotations
@@ -12,17 +13,21 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import chain, count
 from typing import NamedTuple
 
+import numpy as np
+
+from pipeline.images import Array
+
 SPLIT_ORDER = ("test", "val", "train")  # held-out photos first: of two copies the train one goes
 
 
 class Member(NamedTuple):
-    """What decides about a photo. `official`: the split that its source gives it; `album`: the
-    group that its source names; `earlier`: group and split in the index before, the split None if
-    it was computed from other params; `no_test`: it must not join test photos."""
+    """What decides about a photo. `official`: the split that its source gives it; `albums`: the
+    groups that sources name for it; `earlier`: group and split in the index before, the split None
+    if it was computed from other params; `no_test`: it must not join test photos."""
 
     id: str
     official: str | None = None
-    album: str | None = None
+    albums: tuple[str, ...] = ()
     earlier: tuple[str, str | None] | None = None
     no_test: bool = False
 
@@ -45,14 +50,13 @@ class Conflict(NamedTuple):
 SplitOf = Callable[[str, bool], str]
 
 
-def assign(
-    members: list[Member], pairs: Iterable[tuple[int, int]], split_of: SplitOf
-) -> list[Place | Conflict]:
-    """The place of each of `members`, which are sorted by id; `pairs` are twins, by number.
+def assign(members: list[Member], pairs: Array, split_of: SplitOf) -> list[Place | Conflict]:
+    """The place of each of `members`, which are sorted by id; `pairs` (int M×2) are twins, by
+    number, each once.
 
     `split_of` gives the split of a group without history by its name, and by whether it must not be
-    a test group. A group is named by the
-    earlier index, else by the source, else by its smallest id.
+    a test group. A group is named by the earlier index, else by the source, else by its smallest
+    id.
     """
     seating = _Seating(members, pairs, split_of)
     officials = [n for n, one in enumerate(members) if one.official is not None]
@@ -72,24 +76,20 @@ def _rank(split: str | None) -> tuple[int, str]:
 class _Seating:
     """Groups while they form: a forest of members, each root with its split."""
 
-    def __init__(
-        self, members: list[Member], pairs: Iterable[tuple[int, int]], split_of: SplitOf
-    ) -> None:
+    def __init__(self, members: list[Member], pairs: Array, split_of: SplitOf) -> None:
         self.members, self.split_of = members, split_of
-        self.twins: dict[int, list[int]] = {}
-        for one, other in pairs:
-            self.twins.setdefault(one, []).append(other)
-            self.twins.setdefault(other, []).append(one)
+        both = np.concatenate([pairs, pairs[:, ::-1]])
+        both = both[np.lexsort((both[:, 1], both[:, 0]))]
+        self.near = both[:, 1]  # the twins of all, of one after the other
+        self.starts = np.searchsorted(both[:, 0], np.arange(len(members) + 1))
         self.fellows: dict[str, list[int]] = {}  # of an album
         for number, member in enumerate(members):
-            if member.album is not None:
-                self.fellows.setdefault(member.album, []).append(number)
+            for album in member.albums:
+                self.fellows.setdefault(album, []).append(number)
         self.above: dict[int, int] = {}  # of those that have a place
         self.splits: dict[int, str] = {}
         self.conflicts: dict[int, Conflict] = {}
         self.albums: dict[str, int] = {}  # one member that has a place
-        for near in self.twins.values():
-            near.sort()
 
     def seat_level(self, waiting: set[int]) -> None:
         """First whoever has a twin in a place, nearest first; then the rest, group by group."""
@@ -106,6 +106,8 @@ class _Seating:
             earlier = sorted(one for n in group if (one := self.members[n].earlier))
             split = earlier[0][1] if earlier else None
             no_test = any(self.members[n].no_test for n in group)
+            if no_test and split == "test":  # its source has said so since
+                split = None
             for number in group:
                 self.join(number, split or self.split_of(self.names(group)[0], no_test), group[:1])
 
@@ -128,8 +130,7 @@ class _Seating:
     def join(self, number: int, split: str, near: Iterable[int]) -> None:
         """Take a place beside `near` (oneself counts as nobody)."""
         self.above[number] = number
-        album = self.members[number].album
-        if album is not None:
+        for album in self.members[number].albums:
             self.albums.setdefault(album, number)
         roots = {number, *(self.root(one) for one in near if one in self.above)}
         top = min(roots)
@@ -140,14 +141,19 @@ class _Seating:
 
     def neighbours(self, number: int) -> Iterator[int]:
         """Those in places that must share one's group."""
-        yield from (one for one in self.twins.get(number, ()) if one in self.above)
-        if (fellow := self.albums.get(self.members[number].album or "")) is not None:
-            yield fellow
+        yield from (one for one in self.twins(number) if one in self.above)
+        albums = self.members[number].albums
+        yield from (self.albums[album] for album in albums if album in self.albums)
+
+    def twins(self, number: int) -> list[int]:
+        """Sorted."""
+        found: list[int] = self.near[self.starts[number] : self.starts[number + 1]].tolist()
+        return found
 
     def linked(self, number: int, opened: set[str]) -> set[int]:
         """Twins and fellows, with a place or without; an album is `opened` once."""
-        found, album = set(self.twins.get(number, ())), self.members[number].album
-        if album is not None and album not in opened:
+        found = set(self.twins(number))
+        for album in {*self.members[number].albums} - opened:
             opened.add(album)
             found.update(self.fellows[album])
         return found
@@ -185,7 +191,7 @@ class _Seating:
         """What a group may be called, the best name first."""
         members = [self.members[number] for number in group]
         earlier = {member.earlier[0] for member in members if member.earlier is not None}
-        albums = {member.album for member in members if member.album is not None}
+        albums = {album for member in members for album in member.albums}
         return [*sorted(earlier), *sorted(albums), *sorted(member.id for member in members)]
 
     def places(self) -> list[Place | Conflict]:

@@ -6,21 +6,22 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from pipeline.candidates import Candidate, Seen, printable, read_batch
+from pipeline.candidates import Candidate, Seen, read_all
+from pipeline.claims import disputed
 from pipeline.config import Section, validate
 from pipeline.errors import ParamsError
 from pipeline.executors import Executor, run_here
+from pipeline.files import printable
 from pipeline.grouping import SPLIT_ORDER, Conflict, Member, assign
+from pipeline.images import Array
 from pipeline.splits import IndexSection, Photo, PhotoIndexError, split_of
-from pipeline.twins import find_twins
+from pipeline.twins import find_twins, link_twins
 
-BATCH = 8  # files that a worker reads at a time
 # kinds of rejected rows
 UNREADABLE, COPY, BETWEEN, LEFT_OUT = "unreadable", "copy", "between splits", "left out"
 FEW = 5  # photos that no group is too large for
@@ -53,17 +54,19 @@ def build_index(
     The same for any order of candidates and any executor. With `earlier`, photos that it knows keep
     their groups and splits, and newcomers join them.
     """
-    seen = _read_all(folder, list(candidates), section, progress, execute)
+    found, seen = list(candidates), []
+    for one in read_all(folder, section.max_megapixels, found, execute):
+        seen.append(one)
+        progress(len(seen), len(found))
     rejected = [_refuse(one) for one in seen if one.reason]
-    first: dict[str, Seen] = {}
+    copies: dict[str, list[Seen]] = {}
     # held-out photos first, so that a copy in another source or split never takes their place
     for one in sorted((one for one in seen if not one.reason), key=_claim):
-        kept = first.setdefault(one.fields["id"], one)
-        if kept is not one:
-            other = kept.candidate
-            reason = f"the same pixels as {other.name} ({other.source})"
-            rejected.append(_reject(one.candidate, COPY, reason))
-    rows, refused = _place([first[key] for key in sorted(first)], section, seed, earlier or {})
+        copies.setdefault(one.fields["id"], []).append(one)
+    for kept, *others in copies.values():
+        reason = f"the same pixels as {kept.candidate.name} ({kept.candidate.source})"
+        rejected += [_reject(one.candidate, COPY, reason) for one in others]
+    rows, refused = _place([copies[key] for key in sorted(copies)], section, seed, earlier or {})
     rejected = sorted([*rejected, *refused], key=_rejected_order)
     rule = SplitRule(seed=seed, val_share=section.val_share, test_share=section.test_share)
     return {
@@ -133,42 +136,43 @@ def _rejected_order(row: dict[str, str]) -> list[str]:
     return [row[key] for key in ("source", "path", "name", "reason")]
 
 
-def _read_all(
-    folder: Path,
-    candidates: list[Candidate],
-    section: IndexSection,
-    progress: Progress,
-    execute: Executor,
-) -> list[Seen]:
-    """Every candidate read, in batches, in whatever order they come."""
-    batches = [candidates[start : start + BATCH] for start in range(0, len(candidates), BATCH)]
-    seen: list[Seen] = []
-    for batch in execute(partial(read_batch, folder, section.max_megapixels), batches):
-        for one in batch:
-            seen.append(one)
-            progress(len(seen), len(candidates))
-    return seen
-
-
 def _place(
-    seen: list[Seen], section: IndexSection, seed: int, earlier: Earlier
+    copies: list[list[Seen]], section: IndexSection, seed: int, earlier: Earlier
 ) -> tuple[list[Photo], list[dict[str, str]]]:
-    """Rows with group and split, sorted by id, and those that would join two splits."""
-    looks = np.array([one.look for one in seen], np.uint8)
-    members = [
-        Member(one.fields["id"], one.candidate.split, one.candidate.group,
-               earlier.get(one.fields["id"]), one.candidate.no_test)
-        for one in seen
-    ]  # fmt: skip
-    pairs = [(twin.first, twin.second) for twin in find_twins(looks)]
+    """Rows with group and split, sorted by id, and those that would join two splits; of `copies`
+    the first of each is the row's."""
+    seen = [kept for kept, *_ in copies]
+    members = [_member(one, earlier) for one in copies]
+    pairs = _deciding_pairs(members, np.array([one.look for one in seen], np.uint8))
     places = assign(members, pairs, lambda *group: split_of(group[0], section, seed, group[1]))
     rows, refused = [], []
-    for one, place in zip(seen, places, strict=True):
+    for one, member, place in zip(seen, members, places, strict=True):
         if isinstance(place, Conflict):
             refused.append(_reject(one.candidate, BETWEEN, _explain(one, place, seen, places)))
         else:
-            rows.append(Photo(**one.fields, group=place.group, split=place.split))
+            fields = one.fields | {"no_test": member.no_test}
+            rows.append(Photo(**fields, group=place.group, split=place.split))
     return rows, refused
+
+
+def _member(copies: list[Seen], earlier: Earlier) -> Member:
+    """What the sources of all copies say; an official test photo is one, whoever else has it."""
+    kept, files = copies[0], [one.candidate for one in copies]
+    return Member(
+        id=kept.fields["id"],
+        official=kept.candidate.split,
+        albums=tuple(sorted({one.group for one in files if one.group is not None})),
+        earlier=earlier.get(kept.fields["id"]),
+        no_test=kept.candidate.split != "test" and any(one.no_test for one in files),
+    )
+
+
+def _deciding_pairs(members: list[Member], looks: Array) -> Array:
+    """int M×2: every pair of twins where groups are disputed, elsewhere as many as link them."""
+    links = link_twins(looks)
+    numbers = disputed(members, links)
+    settled = links[~np.isin(links[:, 0], numbers)]
+    return np.concatenate([settled, numbers[find_twins(looks[numbers])]])
 
 
 def _explain(one: Seen, conflict: Conflict, seen: list[Seen], places: list[Any]) -> str:

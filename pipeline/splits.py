@@ -13,8 +13,8 @@ from pipeline import images, seeds
 from pipeline import photos as photo_files
 from pipeline.complaints import broken
 from pipeline.config import MAX_MEGAPIXELS, Section, Share, validate
-from pipeline.errors import ImageError, ParamsError, PipelineError
-from pipeline.files import sha256_bytes
+from pipeline.errors import ParamsError, PipelineError
+from pipeline.reading import read_photo
 
 Array = images.Array
 
@@ -105,13 +105,7 @@ def place_of(group: str, seed: int) -> float:
 
 def load_photo(folder: Path, photo: Photo, max_megapixels: float) -> Array:
     """The pixels of a row, uint8 H×W×3. Raises ImageError when the file has changed since."""
-    path = folder / photo.path
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise ImageError(path, error.strerror or "cannot be read", "run fetch and index") from None
-    if sha256_bytes(data) != photo.sha256:
-        raise ImageError(path, "has changed since it was indexed", "run `patina index` again")
+    data = read_photo(folder / photo.path, max_megapixels, photo.sha256)
     return photo_files.decode_known(data, max_megapixels)
 
 

@@ -7,7 +7,7 @@ differ in at most 12 bits and their smoothed looks correlate to at least 0.9, wh
 3 % a side; or in 14 bits, and their looks to 0.97: twins that lost a little at each side.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -80,23 +80,61 @@ def hashes_of(looks: Array) -> Array:
     return found
 
 
-def find_twins(looks: Array) -> list[Twin]:
-    """Every pair of twins among uint8 N×32×32, sorted, each once, under its best symmetry.
+def find_twins(looks: Array) -> Array:
+    """int32 M×2: every pair of twins among uint8 N×32×32, the smaller place first, sorted.
 
     Takes N² / 2 × 8 comparisons of 63 bits. Pictures of one flat color have no twins.
     """
+    keys, fresh, number = np.empty(0, np.int64), [np.empty(0, np.int64)], 0
+    for firsts, seconds in _search(looks, lambda firsts, seconds: slice(None)):
+        fresh.append(firsts * len(looks) + seconds)
+        number += len(firsts)
+        if number > AT_ONCE + len(keys):  # pairs that several symmetries fit come again
+            keys, fresh, number = np.union1d(keys, np.concatenate(fresh)), fresh[:1], 0
+    keys = np.union1d(keys, np.concatenate(fresh))
+    return np.stack(np.divmod(keys, max(1, len(looks))), axis=1).astype(np.int32)
+
+
+def link_twins(looks: Array) -> Array:
+    """int32 M×2 of fewer pairs than looks: a forest of twins that links whom `find_twins` links.
+
+    Pairs whose two are linked already are not looked at, so that N look-alikes cost N and not N².
+    """
+    labels = np.arange(len(looks))  # of two groups, the smaller takes the other's
+    groups: dict[int, list[int]] = {}
+    links = []
+    for firsts, seconds in _search(looks, lambda *pairs: labels[pairs[0]] != labels[pairs[1]]):
+        for one, other in zip(firsts.tolist(), seconds.tolist(), strict=True):
+            kept, lost = int(labels[one]), int(labels[other])
+            if kept == lost:
+                continue
+            links.append((one, other))
+            members = [groups.pop(label, [label]) for label in (kept, lost)]
+            if len(members[0]) < len(members[1]):
+                kept, members = lost, members[::-1]
+            labels[members[1]] = kept
+            members[0].extend(members[1])
+            groups[kept] = members[0]
+    return np.array(sorted(links), np.int32).reshape(-1, 2)
+
+
+def _search(
+    looks: Array, wanted: Callable[[Array, Array], Array | slice]
+) -> Iterator[tuple[Array, Array]]:
+    """Places (first < second) of twins, a few thousand at a time, under one symmetry after the
+    other; of pairs with near hashes only those that are `wanted` are correlated."""
     looks = np.asarray(looks, np.uint8).reshape(-1, SIDE, SIDE)
     shown = np.flatnonzero(np.ptp(looks.reshape(len(looks), SIDE * SIDE), axis=1))
     hashes = hashes_of(looks)
-    best: dict[tuple[int, int], Twin] = {}
-    for firsts, seconds, place in near_pairs(hashes[shown]):
-        for start in range(0, len(firsts), AT_ONCE):
-            pair = shown[firsts[start : start + AT_ONCE]], shown[seconds[start : start + AT_ONCE]]
-            for twin in _confirm(looks, hashes, *pair, place):
-                key = twin.first, twin.second
-                if key not in best or best[key].correlation < twin.correlation:
-                    best[key] = twin
-    return [best[key] for key in sorted(best)]
+    for nears, others, place in near_pairs(hashes[shown]):
+        for start in range(0, len(nears), AT_ONCE):
+            firsts, seconds = (shown[a[start : start + AT_ONCE]] for a in (nears, others))
+            chosen = wanted(firsts, seconds)
+            firsts, seconds = firsts[chosen], seconds[chosen]
+            if not len(firsts):
+                continue
+            confirmed = _are_alike(looks, hashes, firsts, seconds, place)
+            yield firsts[confirmed], seconds[confirmed]
 
 
 def compare(first: Array, second: Array) -> Twin:
@@ -153,17 +191,11 @@ def _near_blocks(rows: Array, columns: Array) -> Iterator[tuple[Array, Array]]:
                     yield firsts[ordered] + top, seconds[ordered] + left
 
 
-def _confirm(
-    looks: Array, hashes: Array, firsts: Array, seconds: Array, place: int
-) -> Iterator[Twin]:
-    """Those of the pairs whose looks correlate."""
+def _are_alike(looks: Array, hashes: Array, firsts: Array, seconds: Array, place: int) -> Array:
+    """Which of the pairs are twins under a symmetry."""
     distances = np.bitwise_count(hashes[firsts, 0] ^ hashes[seconds, place])
-    alike = _correlations(looks[firsts], _turned(looks[seconds], place))
-    for number in np.flatnonzero(alike >= ALIKE):
-        first, second = int(firsts[number]), int(seconds[number])
-        twin = Twin(first, second, int(distances[number]), float(alike[number]), NAMES[place])
-        if are_twins(twin):
-            yield twin
+    found = _correlations(looks[firsts], _turned(looks[seconds], place))
+    return np.asarray(found >= np.where(distances <= NEAR, ALIKE, VERY_ALIKE))
 
 
 def _turned(looks: Array, place: int) -> Array:

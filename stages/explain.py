@@ -18,14 +18,18 @@ def explain_photo(
     path: Path, home: Path, word: str, section: IndexSection, seed: int
 ) -> Iterator[str]:
     """Lines about the photos of the index at `path` that `word` names: a file, a name or path of a
-    row, or the start of an id. Photos lie below `home`."""
+    row or one that ends in it, or the start of an id. Photos lie below `home`."""
     from pipeline.splits import PhotoIndexError, read_index
 
     photos = read_index(path)
     rejected = json.loads(path.read_text(encoding="utf-8")).get("rejected", [])
-    chosen = [photo for photo in photos if _is_named(photo.name, photo.path, word)]
-    chosen = chosen or [photo for photo in photos if len(word) > 5 and photo.id.startswith(word)]
-    refused = [row for row in rejected if _is_named(row["name"], row["path"], word)]
+    named = [_matched(photo.name, photo.path, word) for photo in photos]
+    names_refused = [_matched(row["name"], row["path"], word) for row in rejected]
+    best = max([1, *named, *names_refused])
+    chosen = [photo for photo, letters in zip(photos, named, strict=True) if letters == best]
+    refused = [row for row, n in zip(rejected, names_refused, strict=True) if n == best]
+    if not chosen and not refused:
+        chosen = [photo for photo in photos if len(word) > 5 and photo.id.startswith(word)]
     if not chosen and not refused:
         identity = _id_of_file(Path(word), section.max_megapixels)
         chosen = [photo for photo in photos if photo.id == identity]
@@ -40,16 +44,26 @@ def explain_photo(
         yield f"{row['name']}: rejected ({row['kind']}), source {row['source']}: {row['reason']}"
 
 
-def _is_named(name: str, path: str, word: str) -> bool:
-    """By its name, its path in the folder, or a path that ends in that."""
-    return word in (name, path) or word.endswith(f"/{path}") or word == Path(name).name
+def _matched(name: str, path: str, word: str) -> int:
+    """How many of its letters `word` has in common with a row that it names: by the name, by the
+    path, by one that ends in either, or by the name's last part; else 0."""
+    texts = [text for text in (name, path) if f"/{word}".endswith(f"/{text}")]
+    return max(map(len, texts), default=len(word) * (word == Path(name).name))
 
 
 def _id_of_file(path: Path, max_megapixels: float) -> str | None:
+    """None if there is no such file. Raises ImageError if it is no photo."""
+    from pipeline.errors import ImageError
     from pipeline.photos import decode_rgb
+    from pipeline.reading import read_photo
     from pipeline.splits import pixel_id
 
-    return pixel_id(decode_rgb(path.read_bytes(), max_megapixels)) if path.is_file() else None
+    if not path.exists():
+        return None
+    try:
+        return pixel_id(decode_rgb(read_photo(path, max_megapixels), max_megapixels))
+    except ImageError as error:
+        raise ImageError(path, error.what, error.next_step) from None
 
 
 def _group(home: Path, photo: Photo, fellows: list[Photo], limit: float) -> Iterator[str]:

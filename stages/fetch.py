@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from stages.console import command, make_app, progress, project_root, read_params, say
+
+if TYPE_CHECKING:
+    from pipeline.sources import Source
 
 MAX_TOLD = 10  # files left out that are named one by one
 MEGABYTE = 1_000_000
@@ -28,10 +31,11 @@ def fetch(out: Annotated[Path | None, typer.Option(help="Folder for the photos."
     blocks = read_names(read_params(root), "sources")
     sources = {name: make_source(name, block) for name, block in blocks.items()}
     target = out or root / "data/raw"
+    check_target(root, target, sources)
     code = ["stages/fetch.py", *(f"pipeline/sources/{name}.py" for name in sources)]
     for place in (root / ".work", target, *(target / name for name in sources)):
         check_writable(place)
-    with workspace(root, "fetch", code, blocks, [target]) as work:
+    with workspace(root, "fetch", code, blocks, [target], [f"*/{LISTING}"]) as work:
         for name, source in sources.items():
             folder = work / "raw" / name
             with progress(f"fetch {name}") as show:
@@ -46,10 +50,51 @@ def fetch(out: Annotated[Path | None, typer.Option(help="Folder for the photos."
                 say(f"left out {one.name}: {one.reason}")
             if len(left_out) > MAX_TOLD:
                 say(f"left out {len(left_out) - MAX_TOLD} more: see {target / name / LISTING}")
-        for stale in target.iterdir() if target.is_dir() else ():
-            if stale.is_dir() and stale.name not in sources:
-                shutil.rmtree(stale)
+        drop_others(target, sources)
         finish(root, work, {f"raw/{name}": (target / name, LISTING) for name in sources})
+
+
+def check_target(root: Path, target: Path, sources: dict[str, Source]) -> None:
+    """Raise DiskError if fetching into `target` might cost a file that no fetch has brought."""
+    from pipeline.files import DiskError
+    from pipeline.sources import LISTING
+    from stages.workspace import OURS
+
+    home, raw, place = root.resolve(), (root / "data/raw").resolve(), target.resolve()
+    inside = any(place.is_relative_to((root / ours).resolve()) for ours in OURS)
+    if place != raw and (inside or home.is_relative_to(place)):
+        what = "belongs to the project, which keeps fetched photos in data/raw"
+        raise DiskError(target, what, "name a folder outside")
+    own = [(name, path) for name, one in sources.items() for path in one.own(root)]
+    for folder in (target, *(target / name for name in sources)):
+        for name, path in own:
+            if _meet(folder.resolve(), path.resolve()):
+                what = f"holds, or lies in, the files of sources.{name} ({path})"
+                raise DiskError(folder, what, "name a folder apart from them")
+    for folder in (target / name for name in sources):
+        foreign = place != raw or folder.is_symlink()  # else a killed fetch may have left it
+        filled = folder.is_dir() and any(folder.iterdir())
+        if foreign and filled and not (folder / LISTING).is_file():
+            what = "holds other files, which would be removed"
+            raise DiskError(folder, what, "move them, or name an empty folder")
+
+
+def drop_others(target: Path, sources: Iterable[str]) -> None:
+    """Remove what earlier fetches brought of sources that are none any more; of a folder that is a
+    link, the link alone. Whatever has no listing is nobody's to remove."""
+    from pipeline.sources import LISTING
+
+    for stale in target.iterdir() if target.is_dir() else ():
+        if stale.name in sources or not (stale / LISTING).is_file():
+            continue
+        if stale.is_symlink():
+            stale.unlink()
+        else:
+            shutil.rmtree(stale)
+
+
+def _meet(one: Path, other: Path) -> bool:
+    return one.is_relative_to(other) or other.is_relative_to(one)
 
 
 class Shown:

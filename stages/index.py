@@ -15,6 +15,7 @@ from stages.console import command, make_app, progress, project_root, read_param
 if TYPE_CHECKING:
     from pipeline.candidates import Candidate
     from pipeline.executors import Executor
+    from pipeline.splits import IndexSection
 
 MAX_TOLD = 20  # rejected files that are named one by one
 FEW = 64  # files that one process reads sooner than others start
@@ -43,8 +44,6 @@ def index(
     """Index a folder of photos: ids, sizes, near-duplicates, splits, and the files rejected."""
     from pipeline.config import read_seed, section
     from pipeline.errors import ParamsError
-    from pipeline.files import lock, write_json
-    from pipeline.indexing import build_index, check_any, check_share, read_earlier
     from pipeline.splits import IndexSection, PhotoIndexError
     from stages.explain import explain_photo
 
@@ -65,6 +64,18 @@ def index(
         return
     if not home.is_dir():
         raise PhotoIndexError(home, "is no folder", "run `patina fetch` or name another")
+    # one's own look at any folder is about what is wrong with it
+    _tell(target, _build(home, target, block, seed, afresh, workers, strict=folder is None))
+
+
+def _build(
+    home: Path, target: Path, block: IndexSection, seed: int, afresh: bool, workers: int | None,
+    *, strict: bool,
+) -> dict[str, Any]:  # fmt: skip
+    """Index `home`, write it to `target`; `strict`, only if few of its files are unreadable."""
+    from pipeline.files import lock, write_json
+    from pipeline.indexing import build_index, check_any, check_share, read_earlier
+
     found = list(find_candidates(home))
     with lock(target):
         earlier = {} if afresh else read_earlier(target, block, seed)
@@ -73,17 +84,18 @@ def index(
                 home, found, block, seed, show, choose_executor(workers, len(found)), earlier
             )
         check_any(home, built)
-        if folder is None:  # one's own look at any folder is about what is wrong with it
+        if strict:
             check_share(home, built, block)
         write_json(target, built)
-    _tell(target, built)
+    return built
 
 
 def find_candidates(home: Path) -> Iterator[Candidate]:
     """The files that sources listed; in a folder without listings, every image file. What is no
     plain file is left out, with its reason."""
     from pipeline.candidates import Candidate
-    from pipeline.sources import LISTING, printable, read_listing
+    from pipeline.files import printable
+    from pipeline.sources import LISTING, read_listing
     from pipeline.sources.folder import strays, walk
 
     listings = sorted(home.glob(f"*/{LISTING}"))

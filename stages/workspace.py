@@ -24,16 +24,22 @@ OURS = ("data", "models", "reports")  # folders of a project that its stages may
 
 @contextlib.contextmanager
 def workspace(
-    root: Path, stage: str, code: Sequence[str], inputs: Any, outs: Sequence[Path]
+    root: Path,
+    stage: str,
+    code: Sequence[str],
+    inputs: Any,
+    outs: Sequence[Path],
+    marks: Sequence[str] = MARKS,
 ) -> Iterator[Path]:
-    """A folder for one piece of work, held alone, as are its outs.
+    """A folder for one piece of work, held alone, as are its outs. `marks`: patterns of the files
+    that tell an out of the stage from a user's own folder.
 
     The fingerprint covers the params and data hashes in `inputs` and the import closure of the
     `code` files, so that work is resumed only by the very code and data that began it. Earlier work
     is dropped when dvc.lock already holds its outs.
     """
     for out in outs:
-        _refuse_foreign(root, out)
+        _refuse_foreign(root, out, marks)
     home = root / ".work" / stage.replace("/", "-")
     with contextlib.ExitStack() as stack:
         for held in sorted({*outs, home}):
@@ -79,11 +85,11 @@ def dvc_hash(path: Path) -> str:
     return _md5(text.encode()).hexdigest() + ".dir"
 
 
-def _refuse_foreign(root: Path, out: Path) -> None:
+def _refuse_foreign(root: Path, out: Path, marks: Sequence[str]) -> None:
     """Publishing removes what is not of the new out: never a user's own files."""
     if any(out.resolve().is_relative_to((root / ours).resolve()) for ours in OURS):
         return
-    if out.is_dir() and any(out.iterdir()) and not any((out / mark).is_file() for mark in MARKS):
+    if out.is_dir() and any(out.iterdir()) and not any(any(out.glob(mark)) for mark in marks):
         raise DiskError(out, "holds other files, which would be removed", "name an empty folder")
 
 

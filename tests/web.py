@@ -16,6 +16,7 @@ class Page:
     content_type: str = "application/octet-stream"
     ranges: bool = True  # honours Range
     conditions: bool = True  # honours If-Range
+    begins: int | None = None  # where its Content-Range says that a part begins, if it lies
     length: int | None = None  # Content-Length, if it lies
     chunked: bool = False  # tells no length
     location: str | None = None  # redirects there
@@ -82,7 +83,8 @@ def _answer(handler: BaseHTTPRequestHandler, web: Web) -> None:
     body = page.data[start:]
     handler.send_response(206 if start else 200)
     if start:
-        handler.send_header("Content-Range", f"bytes {start}-{len(page.data) - 1}/{len(page.data)}")
+        told = start if page.begins is None else page.begins
+        handler.send_header("Content-Range", f"bytes {told}-{len(page.data) - 1}/{len(page.data)}")
     if page.etag:
         handler.send_header("ETag", page.etag)
     handler.send_header("Content-Type", page.content_type)

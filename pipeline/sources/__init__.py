@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import unicodedata
 from collections.abc import Callable, Iterable
@@ -12,7 +11,7 @@ from typing import Any, NamedTuple
 
 from pipeline.config import Registry, Section, validate
 from pipeline.errors import ParamsError, SourceError
-from pipeline.files import copy_file, sha256_file, write_json
+from pipeline.files import copy_file, printable, sha256_file, write_json
 
 LISTING = "listing.json"  # written last: where it stands, the source is whole
 DOWNLOADS = ".work/downloads"  # of a project: archives as they came, by their hash
@@ -77,6 +76,10 @@ class Source(Section):
         `root`; downloads are kept below it, in DOWNLOADS."""
         raise NotImplementedError
 
+    def own(self, root: Path) -> list[Path]:
+        """The user's own files and folders that it reads, which no output may touch."""
+        return []
+
 
 SOURCES: Registry[type[Source]] = Registry("source", "pipeline.sources")
 
@@ -115,7 +118,7 @@ def plain_name(name: str, sha256: str, suffix: str) -> str:
     """A file name that is safe on any disk: readable ASCII and the content's hash."""
     text = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
     stem = re.sub(r"[^A-Za-z0-9]+", "-", text).strip("-")[:40] or "photo"
-    return f"{stem}-{sha256[:12]}{suffix}"
+    return f"{stem}-{sha256[:32]}{suffix}"
 
 
 def take(
@@ -139,11 +142,6 @@ def take(
         name=name, file=file, num_bytes=size, sha256=digest, split=split, group=None,
         licence=licence,
     )  # fmt: skip
-
-
-def printable(path: Path) -> str:
-    """The path as text that any JSON file can hold, whatever its bytes."""
-    return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
 def scratch(folder: Path) -> Path:

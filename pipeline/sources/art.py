@@ -13,19 +13,11 @@ from pathlib import Path
 
 from pipeline.archives import is_archive
 from pipeline.errors import SourceError
-from pipeline.files import copy_file, link_file, sha256_file
-from pipeline.sources import (
-    SOURCES,
-    Brought,
-    LeftOut,
-    ListedFile,
-    Progress,
-    Source,
-    printable,
-    take,
-)
+from pipeline.files import copy_file, link_file, printable, sha256_file
+from pipeline.sources import SOURCES, Brought, LeftOut, ListedFile, Progress, Source, take
+from pipeline.sources.folder import strays
 from pipeline.sources.matching import Pair, flaws, take_pair
-from pipeline.sources.remote import pictures, unpacked
+from pipeline.sources.remote import is_junk, pictures, unpacked
 
 HANDLE = "sankarmechengg/art-images-clear-and-distorted"
 LICENCE = f"see https://www.kaggle.com/datasets/{HANDLE}"
@@ -48,7 +40,7 @@ class Art(Source):
     def fetch(self, root: Path, folder: Path, progress: Progress) -> Brought:
         """Take every clear picture, a row for each distorted twin of its name and size, if any."""
         home, how = self._home(root, folder)
-        clear, distorted = _sort(home)
+        clear, distorted, others = _sort(home)
         if not clear:
             what = "holds no folder of clear pictures (its name says clear, clean or original)"
             raise SourceError(f"source art: {home}", what, BY_HAND)
@@ -65,8 +57,12 @@ class Art(Source):
         for key, twins in distorted.items():
             if len(clear.get(key, [])) != 1:
                 odd += [(twin, "not one clear picture alone has its name") for twin in twins]
+        odd += [(other, "lies in no folder of clear or distorted pictures") for other in others]
         named = [LeftOut(name=printable(path.relative_to(home)), reason=why) for path, why in odd]
-        return Brought(files, named)
+        return Brought(files, [*named, *(one for one in strays(home) if not is_junk(one.name))])
+
+    def own(self, root: Path) -> list[Path]:
+        return [] if self.path is None else [root / self.path]
 
     def _home(self, root: Path, folder: Path) -> tuple[Path, How]:
         """The tree of pictures, and how to take files out of it: a user's own are never linked."""
@@ -101,11 +97,13 @@ def _take(
     return rows or [take(pair.clean, pair.name, folder, how, licence=LICENCE)], unfit
 
 
-def _sort(home: Path) -> tuple[Named, Named]:
-    """Clear pictures by name, and distorted ones: the innermost folder that says which decides.
+def _sort(home: Path) -> tuple[Named, Named, list[Path]]:
+    """Clear pictures by name, distorted ones, and the rest: the innermost folder that says which
+    decides.
 
     The name is what is left of the path without the words for it.
     """
+    others: list[Path] = []
     clear: Named = {}
     distorted: Named = {}
     for path in pictures(home):
@@ -117,7 +115,9 @@ def _sort(home: Path) -> tuple[Named, Named]:
         decided = [bright for bright, dull, _ in said if bright != dull]
         if decided:
             (clear if decided[-1] else distorted).setdefault(key, []).append(path)
-    return clear, distorted
+        else:
+            others.append(path)
+    return clear, distorted, others
 
 
 def _from_kaggle() -> Path:

@@ -10,7 +10,7 @@ from pipeline.downloads import Remote
 from pipeline.errors import SourceError
 from pipeline.files import link_file
 from pipeline.sources import SOURCES, Brought, ListedFile, Progress, Source, take
-from pipeline.sources.remote import bring, earlier, pictures, unpacked
+from pipeline.sources.remote import bring, check_space, earlier, pictures, unpacked
 
 HOME = "https://data.vision.ee.ethz.ch/cvl/DIV2K/"
 TRAIN = Remote(
@@ -37,10 +37,12 @@ class Div2k(Source):
     mirrors: tuple[str, ...]
 
     def fetch(self, root: Path, folder: Path, progress: Progress) -> Brought:
-        """Download and unpack both archives, 4 GB; the disk needs twice that here."""
+        """Download both archives, 4 GB, and unpack them: twice that is asked for at once, here. The
+        copies that others make of the pictures are told of in docs/sources.md."""
         before = earlier(folder)
         if before is not None:
             return before
+        check_space(root, folder, {remote.url: remote for remote in (TRAIN, VALID)})
         trees = [(remote, self._tree(root, folder, remote, progress)) for remote in (TRAIN, VALID)]
         found = [(remote, tree, path) for remote, tree in trees for path in pictures(tree)]
         if not found:

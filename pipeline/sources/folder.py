@@ -6,17 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from pipeline.errors import SourceError
+from pipeline.files import printable
 from pipeline.photos import SUFFIXES
-from pipeline.sources import (
-    SOURCES,
-    Brought,
-    LeftOut,
-    ListedFile,
-    Progress,
-    Source,
-    printable,
-    take,
-)
+from pipeline.sources import SOURCES, Brought, LeftOut, ListedFile, Progress, Source, take
 
 KINDS = {
     stat.S_IFLNK: "a link, not followed",
@@ -50,27 +42,47 @@ class Folder(Source):
             progress(done, len(found))
         return Brought(list(listed.values()), list(strays(tree)))
 
+    def own(self, root: Path) -> list[Path]:
+        return [root / self.path]
+
 
 def walk(tree: Path) -> Iterator[Path]:
     """Image files below `tree`, sorted; neither links nor anything that is no regular file."""
-    return (path for path, kind in _look(tree) if kind == stat.S_IFREG)
+    return (path for path, reason in _look(tree) if not reason)
 
 
 def strays(tree: Path) -> Iterator[LeftOut]:
     """What `walk` leaves out though it is named like a photo, or might lead to some."""
-    for path, kind in _look(tree):
-        if kind != stat.S_IFREG:
-            name = printable(path.relative_to(tree))
-            yield LeftOut(name=name, reason=KINDS.get(kind, "a device"))
+    for path, reason in _look(tree):
+        if reason:
+            yield LeftOut(name=printable(path.relative_to(tree)), reason=reason)
 
 
-def _look(tree: Path) -> Iterator[tuple[Path, int]]:
-    """Whatever is named like a photo below `tree`, and every link to a folder, with its kind."""
-    for home, folders, names in os.walk(tree, followlinks=False):
+def _look(tree: Path) -> Iterator[tuple[Path, str]]:
+    """Whatever is named like a photo below `tree`, every link to a folder, and every folder that
+    cannot be read; each with the reason against it, if any."""
+    closed: list[OSError] = []
+    for home, folders, names in os.walk(tree, onerror=closed.append, followlinks=False):
         folders.sort(key=os.fsencode)
+        below = set(folders)
         for name in sorted((*names, *folders), key=os.fsencode):
             path = Path(home, name)
-            kind = stat.S_IFMT(path.lstat().st_mode)
-            linked = name in folders and kind == stat.S_IFLNK
-            if linked or path.suffix.lower() in SUFFIXES:
-                yield path, kind
+            named = path.suffix.lower() in SUFFIXES
+            if not named and name not in below:
+                continue
+            try:
+                kind = stat.S_IFMT(path.lstat().st_mode)
+            except OSError as error:  # it went away meanwhile
+                if name not in below:  # of folders, `closed` tells
+                    yield path, _say(error)
+                continue
+            if named or kind == stat.S_IFLNK:
+                yield path, "" if kind == stat.S_IFREG else KINDS.get(kind, "a device")
+    for failure in closed:
+        if Path(failure.filename) == tree:
+            raise SourceError(printable(tree), _say(failure), "make it readable")
+        yield Path(failure.filename), f"a folder that cannot be read: {_say(failure)}"
+
+
+def _say(error: OSError) -> str:
+    return error.strerror or "cannot be read"

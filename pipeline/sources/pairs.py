@@ -6,8 +6,8 @@ import unicodedata
 from pathlib import Path
 
 from pipeline.errors import SourceError
-from pipeline.files import sha256_bytes
-from pipeline.sources import SOURCES, Brought, Progress, Source, printable
+from pipeline.files import printable
+from pipeline.sources import SOURCES, Brought, ListedFile, Progress, Source
 from pipeline.sources.folder import strays, walk
 from pipeline.sources.matching import Pair, flaws, take_pair
 
@@ -23,8 +23,9 @@ class Pairs(Source):
     """`path`: a tree of ``train/``, ``val/`` and perhaps ``test/``, each with ``clean/``,
     ``corrupted/`` (or ``degraded/``) and perhaps ``mask/``; or of those three alone.
 
-    Files match by their name without suffix. Without ``test/`` every second pair of ``val/``, by a
-    hash of its name, is `test`. A mask is 0 and 1, or 0 and 255; not 0 is damaged.
+    Files match by their name without suffix. Without ``test/`` about half of the pairs of ``val/``
+    are `test`, each by the hash of its clean file: no other pair moves it, and the damaged versions
+    of one photo stay together. A mask is 0 and 1, or 0 and 255; not 0 is damaged.
     """
 
     path: str
@@ -50,8 +51,11 @@ class Pairs(Source):
         if not pairs:
             what = f"holds no pairs in {CLEAN}/ and {'/ or '.join(CORRUPTED)}/, nor has it train/"
             raise SourceError(f"source pairs: {tree}", what, "lay the files out as docs/sources.md")
-        files = [take_pair(pair, folder, split=split) for split, pair in _with_test(pairs)]
-        return Brought(files, list(strays(tree)))
+        files = [take_pair(pair, folder, split=split) for split, pair in pairs]
+        return Brought(_with_test(files), list(strays(tree)))
+
+    def own(self, root: Path) -> list[Path]:
+        return [root / self.path]
 
 
 def match(home: Path, tree: Path) -> tuple[list[Pair], list[str]]:
@@ -92,11 +96,14 @@ def _files(folder: Path, problems: list[str]) -> Files:
     return files
 
 
-def _with_test(pairs: list[tuple[str | None, Pair]]) -> list[tuple[str | None, Pair]]:
-    """Without official test pairs, half of those for validation."""
-    held = [pair for split, pair in pairs if split == "val"]
-    if any(split == "test" for split, _ in pairs):
-        held = []
-    ranked = sorted(held, key=lambda pair: sha256_bytes(pair.name.encode()))
-    test = set(ranked[1::2])
-    return [("test" if pair in test else split, pair) for split, pair in pairs]
+def _with_test(files: list[ListedFile]) -> list[ListedFile]:
+    """Without official test pairs, some of those for validation: of all clean files, the half whose
+    hash begins with a bit 0."""
+    if any(row.split == "test" for row in files):
+        return files
+    return [
+        row.model_copy(update={"split": "test"})
+        if row.split == "val" and int(row.sha256[0], 16) < 8
+        else row
+        for row in files
+    ]

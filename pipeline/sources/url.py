@@ -12,9 +12,9 @@ from pipeline.archives import SUFFIXES as ARCHIVES
 from pipeline.archives import is_archive
 from pipeline.config import Section
 from pipeline.downloads import Remote
-from pipeline.files import link_file
+from pipeline.files import link_file, printable, sha256_bytes
 from pipeline.photos import SUFFIXES as PICTURES
-from pipeline.sources import SOURCES, Brought, ListedFile, Progress, Source, printable, take
+from pipeline.sources import SOURCES, Brought, ListedFile, Progress, Source, plain_name, take
 from pipeline.sources.remote import bring, earlier, pictures, unpacked
 
 
@@ -62,9 +62,19 @@ class Url(Source):
             path = bring(root, [one.url], name, Remote(one.url, one.sha256), progress)
             for told, picture in _pictures(name, path, folder):
                 row = take(picture, told, folder, link_file, one.split, one.licence)
-                listed.setdefault(row.file, row)
+                if row.file in listed:  # which of its splits counts, the index decides and tells
+                    row = _apart(row, folder, f"{done}/{told}")
+                listed[row.file] = row
             progress(done, len(self.files))
         return Brought(list(listed.values()), [])
+
+
+def _apart(row: ListedFile, folder: Path, place: str) -> ListedFile:
+    """The same content under a file name of its own, made from its `place`."""
+    mark = sha256_bytes(f"{place}/{row.sha256}".encode())
+    file = plain_name(Path(row.name).stem, mark, Path(row.file).suffix)
+    link_file(folder / row.file, folder / file)
+    return row.model_copy(update={"file": file})
 
 
 def url_name(url: str) -> str:

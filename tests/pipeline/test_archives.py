@@ -1,8 +1,11 @@
 """Archives are unpacked whole or refused whole; nothing of them ever lies outside the target."""
 
 import io
+import os
+import shutil
 import stat
 import struct
+import subprocess
 import tarfile
 import unicodedata
 import zipfile
@@ -11,8 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import archives, files
-from pipeline.archives import ArchiveError, is_archive, unpack
+from pipeline import archives, entries, files
+from pipeline.archives import is_archive, unpack
+from pipeline.entries import ArchiveError
 from pipeline.errors import PipelineError
 from pipeline.files import DiskError
 from pipeline.seeds import rng
@@ -143,6 +147,18 @@ def header_bomb_tar(path: Path) -> Path:
     return path
 
 
+def many_headers_tar(path: Path) -> Path:
+    """Files without content, whose long names are 10 MB each; behind NUL they are short."""
+    with tarfile.open(path, "w:gz", compresslevel=1) as out:
+        for number in range(14):
+            header = tarfile.TarInfo("././@LongLink")
+            header.type, header.size = tarfile.GNUTYPE_LONGNAME, 10 << 20
+            name = f"{number}.png".encode().ljust(header.size, b"\0")
+            out.fileobj.write(header.tobuf(tarfile.GNU_FORMAT) + name)
+            out.fileobj.write(tarfile.TarInfo("x").tobuf(tarfile.GNU_FORMAT))
+    return path
+
+
 def sparse_tar(path: Path) -> Path:
     """A tar of one sparse file that is to be a terabyte."""
     info = tarfile.TarInfo("a.png")
@@ -197,6 +213,7 @@ EVIL: dict[str, tuple[Callable[[Path], Path], str]] = {
     "bomb.zip": (bomb_zip, "times its size"),
     "bomb.tar.xz": (lambda p: tarred(p, {"a.png": bytes(200_000_000)}, "w:xz"), "times its size"),
     "header-bomb.tar.gz": (header_bomb_tar, "absurd"),
+    "many-headers.tar.gz": (many_headers_tar, "times its size"),
     "sparse.tar": (sparse_tar, "a link or a device"),
     "two-headed.zip": (two_headed_zip, "no whole archive"),
     "overlapping.zip": (overlapping_zip, "no whole archive"),
@@ -231,10 +248,49 @@ def test_what_only_shows_while_unpacking_leaves_nothing(room: Path) -> None:
 
 
 def test_too_many_entries_are_refused(room: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(archives, "MAX_ENTRIES", 20)
-    entries = {f"{number}.png": b"" for number in range(21)}
-    refuse(zipped(room.parent / "archives/a.zip", entries), room, "more than 20 entries")
-    refuse(tarred(room.parent / "archives/a.tar", entries), room, "more than 20 entries")
+    monkeypatch.setattr(entries, "MAX_ENTRIES", 20)
+    many = {f"{number}.png": b"" for number in range(21)}
+    refuse(zipped(room.parent / "archives/a.zip", many), room, "more than 20 entries")
+    refuse(tarred(room.parent / "archives/a.tar", many), room, "more than 20 entries")
+
+
+@pytest.mark.parametrize("stated", [None, 3])
+@pytest.mark.parametrize("before", [b"", b"PK: a program that unpacks itself"])
+def test_a_zip_of_too_many_entries_fills_no_memory(
+    room: Path, monkeypatch: pytest.MonkeyPatch, stated: int | None, before: bytes
+) -> None:
+    path = zipped(room.parent / "archives/a.zip", {f"{n:05d}.png": b"" for n in range(3000)})
+    data = bytearray(before + path.read_bytes())
+    if stated is not None:  # ZipFile does not look at the number
+        data[-14:-10] = struct.pack("<HH", stated, stated)
+    path.write_bytes(data)
+    unpack(path, room / "target")
+    assert len(tree(room / "target")) == 3000
+    shutil.rmtree(room / "target")
+    made = []
+    monkeypatch.setattr(zipfile.ZipInfo, "_decodeExtra", lambda *words: made.append(1))
+    monkeypatch.setattr(entries, "MAX_ENTRIES", 2999)
+    refuse(path, room, "more than 2999 entries")
+    assert made == []
+
+
+def test_a_zip_in_64_bits_is_counted_too(room: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    many = {f"{number:05d}.png": b"" for number in range(70_000)}  # more than 16 bits can tell
+    path = zipped(room.parent / "archives/a.zip", many)
+    with entries.opened_archive(path) as opened:
+        assert next(opened.members()) is not None
+    data = bytearray(path.read_bytes())
+    at = data.rindex(entries.END_64_SIGNATURE) + 24
+    data[at : at + 16] = struct.pack("<QQ", 3, 3)
+    path.write_bytes(data)
+    monkeypatch.setattr(entries, "MAX_ENTRIES", 69_999)
+    refuse(path, room, "more than 69999 entries")
+
+
+def test_a_directory_of_long_names_is_refused(room: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(entries, "MAX_DIRECTORY", 1000)
+    path = zipped(room.parent / "archives/a.zip", {"a" * 200 + f"{n}.png": b"" for n in range(5)})
+    refuse(path, room, "very long names")
 
 
 def test_flat_pictures_are_no_bomb(room: Path) -> None:
@@ -311,8 +367,28 @@ def test_200_fuzzed_names_put_nothing_outside(room: Path) -> None:
 
 
 def test_a_full_disk_is_seen_first(room: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = zipped(room.parent / "archives/a.zip", GOOD)
-    monkeypatch.setattr(files, "RESERVE", 1 << 60)
+    path = zipped(room.parent / "archives/a.zip", {f"{n}.png": bytes(40 << 20) for n in range(2)})
+    free = shutil.disk_usage(room).free
+    monkeypatch.setattr(files, "RESERVE", free - (40 << 20))
     with pytest.raises(DiskError, match="has no room"):
         unpack(path, room / "target")
     assert names(room) == ["bystander"]
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="needs root to mount a small disk")
+def test_a_disk_that_takes_no_more_files_is_not_the_archives_fault(
+    room: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = zipped(room.parent / "archives/a.zip", {f"{n}.png": b"x" for n in range(20)})
+    (room / "small").mkdir()
+    size = "size=1m,nr_inodes=12"
+    words = ["mount", "-t", "tmpfs", "-o", size, "tmpfs", room / "small"]
+    if subprocess.run(words, capture_output=True, check=False).returncode:
+        pytest.skip("cannot mount here")
+    try:
+        monkeypatch.setattr(files, "RESERVE", 0)
+        with pytest.raises(DiskError, match="No space left"):
+            unpack(path, room / "small/target")
+        assert names(room / "small") == []
+    finally:
+        subprocess.run(["umount", room / "small"], check=True)

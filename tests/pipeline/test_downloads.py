@@ -192,6 +192,26 @@ def test_no_length_at_all_is_fine(web: Web, target: Path) -> None:
     assert target.read_bytes() == DATA
 
 
+def test_what_never_ends_and_tells_no_length_is_refused(
+    web: Web, target: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(downloads, "MAX_UNTOLD", len(DATA) - 1)
+    bring(web, target, size=False)  # told by the server
+    target.unlink()
+    web.pages["a.bin"].chunked = True
+    bring(web, target)  # told by the params
+    target.unlink()
+    refuse(web, target, "of a length that is not told", remote=remote_of(web, size=False))
+    assert list(target.parent.iterdir()) == [] and len(web.asked) == 3
+
+
+def test_a_part_from_elsewhere_than_asked_for_is_not_glued_on(web: Web, target: Path) -> None:
+    web.pages["a.bin"].cuts, web.pages["a.bin"].begins = [1000], 500
+    bring(web, target)
+    assert target.read_bytes() == DATA
+    assert [wanted for _, wanted in web.asked] == [None, "bytes=1000-", None]
+
+
 def test_more_than_was_promised_is_refused(web: Web, target: Path) -> None:
     web.pages["a.bin"] = Page(DATA + b"more", chunked=True)
     refuse(web, target, "more than its 300000 bytes")

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from pipeline import seeds
 from pipeline.candidates import Candidate
 from pipeline.executors import Processes
 from pipeline.files import sha256_bytes, write_json
@@ -72,7 +73,7 @@ def folder(tmp_path: Path) -> Path:
 def windows() -> list[np.ndarray]:
     """Photos of which no two are twins."""
     found = crops(80)
-    seconds = {twin.second for twin in find_twins(np.stack([look_of(photo) for photo in found]))}
+    seconds = {*find_twins(np.stack([look_of(photo) for photo in found]))[:, 1].tolist()}
     return [photo for number, photo in enumerate(found) if number not in seconds][:40]
 
 
@@ -157,6 +158,56 @@ def test_a_twin_across_official_splits_is_refused_with_both_names(
     assert refused(index(folder, both)) == {"copy.png": ("copy", "the same pixels as kept.png (s)")}
 
 
+def test_what_any_source_says_of_equal_pixels_holds(
+    folder: Path, windows: list[np.ndarray]
+) -> None:
+    found = []
+    for number, photo in enumerate(windows[:20]):
+        put(folder, f"{number}.png", photo)
+        put(folder, f"{number}-copy.png", photo)
+        found += [plain(f"{number}.png", source="art", group=f"{number}"),
+                  plain(f"{number}-copy.png", source="div2k", no_test=True, group="frames")]  # fmt: skip
+    built = index(folder, found)
+    assert len(built["photos"]) == 20 and {row["source"] for row in built["photos"]} == {"art"}
+    assert all(row["no_test"] and row["split"] != "test" for row in built["photos"])
+    assert len({row["group"] for row in built["photos"]}) == 1, "one album of a copy links them"
+    official = [one._replace(split="test") if one.source == "art" else one for one in found]
+    rows_again = index(folder, official)["photos"]
+    assert {(row["split"], row["no_test"]) for row in rows_again} == {("test", False)}
+
+
+def test_a_test_photo_that_a_source_keeps_out_of_test_moves_once(
+    folder: Path, windows: list[np.ndarray]
+) -> None:
+    for number, photo in enumerate(windows[:20]):
+        put(folder, f"{number}.png", photo)
+    before = index(folder)
+    assert "test" in {row["split"] for row in before["photos"]}
+    said = [plain(f"{number}.png", no_test=True) for number in range(20)]
+    after = index(folder, said, earlier=earlier_of(folder, before))
+    for name, row in rows(before).items():
+        assert rows(after)[name]["group"] == row["group"]
+        assert rows(after)[name]["split"] != "test"
+        if row["split"] != "test":
+            assert rows(after)[name]["split"] == row["split"]
+    assert rows(index(folder, said, earlier=earlier_of(folder, after))) == rows(after)
+
+
+def test_500_look_alikes_are_one_group_unless_two_splits_claim_them(folder: Path) -> None:
+    photo, rng = crops(1)[0][:64, :64], seeds.rng(SEED, "frames")
+    for number in range(500):
+        put(folder, f"{number}.png", (photo + rng.integers(0, 4, (64, 64, 3))).clip(0, 255)
+            .astype(np.uint8))  # fmt: skip
+    built = index(folder)
+    assert len(built["photos"]) == 500
+    assert len({(row["group"], row["split"]) for row in built["photos"]}) == 1
+    claims = {"0.png": "test", "1.png": "train"}
+    said = [plain(f"{number}.png", split=claims.get(f"{number}.png")) for number in range(500)]
+    again = index(folder, said)
+    assert set(refused(again)) == {"1.png"}
+    assert {row["split"] for row in again["photos"]} == {"test"}
+
+
 def test_processes_write_the_same_index(folder: Path, windows: list[np.ndarray]) -> None:
     for number, photo in enumerate(windows[:20]):
         put(folder, f"{number}.png", photo)
@@ -193,7 +244,7 @@ def test_what_is_no_file_is_refused_and_never_followed(folder: Path, tmp_path: P
     listed = plain("link.png", sha256=sha256_bytes(secret))
     assert "link.png" in rows(index(folder, [listed])), "its bytes are those of the listing"
     changed = plain("link.png", sha256=sha256_bytes(b""))
-    assert "not those that were fetched" in refused(index(folder, [changed]))["link.png"][1]
+    assert "has changed since it was fetched" in refused(index(folder, [changed]))["link.png"][1]
     left = plain("gone.png", left_out="a link, not followed")
     assert refused(index(folder, [left])) == {"gone.png": ("left out", "a link, not followed")}
 

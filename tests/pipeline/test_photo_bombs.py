@@ -120,3 +120,29 @@ def test_bombs_cost_neither_memory_nor_time() -> None:
     for name, side, seconds, megabytes in rows:
         assert float(seconds) < 10 * FIGURE_SECONDS, (name, side)
         assert float(megabytes) < FIGURE_MEGABYTES, (name, side)
+
+
+def test_a_known_photo_is_read_under_the_same_limits_in_a_fresh_process(tmp_path) -> None:
+    (tmp_path / "large.png").write_bytes(png(14_000))
+    (tmp_path / "cut.jpg").write_bytes(b"\xff\xd8\xff\xe0 no photo")
+    code = """
+import sys
+from pathlib import Path
+from pipeline import photos
+from pipeline.errors import ImageError
+home = Path(sys.argv[1])
+print(photos.decode_known((home / "large.png").read_bytes(), 400.0).shape)
+for name, limit in (("large.png", 195.0), ("cut.jpg", 400.0)):
+    try:
+        photos.decode_known((home / name).read_bytes(), limit)
+    except ImageError as error:
+        print(error)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code, tmp_path], cwd=ROOT, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    shape, large, cut = done.stdout.splitlines()
+    assert shape == "(14000, 14000, 3)"
+    assert "14000x14000 is more than 195 megapixels (index.max_megapixels)" in large
+    assert "cannot be identified as a photo" in cut

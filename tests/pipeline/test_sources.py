@@ -24,7 +24,7 @@ from pipeline.sources import (
     read_listing,
     write_listing,
 )
-from pipeline.sources.folder import walk
+from pipeline.sources.folder import strays, walk
 from tests.conftest import ROOT, tree
 
 
@@ -126,7 +126,7 @@ def test_a_nested_tree_is_copied_under_plain_names(inbox: Path, tmp_path: Path) 
     for file in files:
         assert (tmp_path / "out" / file.file).read_bytes() == (inbox / file.name).read_bytes()
         assert file.split is None and file.group is None
-        assert file.file.endswith((f"{file.sha256[:12]}.png", f"{file.sha256[:12]}.jpg"))
+        assert file.file.endswith((f"{file.sha256[:32]}.png", f"{file.sha256[:32]}.jpg"))
 
 
 def test_links_and_loops_are_not_followed(inbox: Path, tmp_path: Path) -> None:
@@ -186,7 +186,7 @@ def test_any_name_is_fetched_under_a_safe_one(inbox: Path, tmp_path: Path) -> No
     write_listing(tmp_path / "out", "folder", files)
     assert len({file.file for file in files}) == len(files) == len(NAMES)
     for file in files:
-        assert file.file.isascii() and len(file.file) < 70 and not file.file.startswith(("-", "."))
+        assert file.file.isascii() and len(file.file) < 80 and not file.file.startswith(("-", "."))
         assert not set(file.file) & set("/\\ \n\t'\"$*?;:")
     contents = {photo(number) for number in range(len(NAMES))}
     assert {data for name, data in tree(tmp_path / "out").items() if name != LISTING} == contents
@@ -252,7 +252,8 @@ from pipeline.sources import make_source
 source = make_source("folder", {"path": sys.argv[1]})
 os.setuid(65534)
 try:
-    source.fetch(Path("/"), Path(sys.argv[2]), lambda done, total: None)
+    files, left_out = source.fetch(Path("/"), Path(sys.argv[2]), lambda done, total: None)
+    print(*(file.name for file in files), *(f"{o.name}: {o.reason}" for o in left_out), sep="\n")
 except PipelineError as error:
     print(error)
     sys.exit(3)
@@ -265,15 +266,53 @@ def test_a_photo_that_may_not_be_read_is_one_line_that_names_it() -> None:
         _fetch_unreadable(Path(folder))
 
 
-def _fetch_unreadable(base: Path) -> None:
+@pytest.mark.skipif(os.getuid() != 0, reason="needs root to become someone who may not read")
+def test_folders_that_may_not_be_read_are_told() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        base = Path(folder)
+        for name in ("a.png", "closed/b.png", "z/closed/c.png"):
+            put(base / "inbox" / name, photo(1))
+        for name in ("closed", "z/closed"):
+            (base / "inbox" / name).chmod(0o000)
+        done = _fetch_as_nobody(base)
+        reason = "a folder that cannot be read: Permission denied"
+        assert done.stdout.splitlines() == [
+            "a.png", *(f"{name}: {reason}" for name in ("closed", "z/closed"))
+        ]  # fmt: skip
+        (base / "inbox").chmod(0o000)
+        done = _fetch_as_nobody(base)
+        assert done.returncode == 3 and "inbox: Permission denied" in done.stdout
+
+
+def test_what_goes_away_while_one_looks_is_told(inbox: Path) -> None:
+    (inbox / "0.png").symlink_to("nowhere")
+    for name in ("1.png", "2.png", "3.png"):
+        put(inbox / name, photo(1))
+    (inbox / "4").mkdir()
+    looking, told = walk(inbox), strays(inbox)
+    assert next(looking).name == "1.png" and next(told).name == "0.png"
+    (inbox / "2.png").unlink()
+    (inbox / "4").rmdir()
+    assert [path.name for path in looking] == ["3.png"]
+    gone = "No such file or directory"
+    assert [(one.name, one.reason) for one in told] == [
+        ("2.png", gone), ("4", f"a folder that cannot be read: {gone}")
+    ]  # fmt: skip
+
+
+def _fetch_as_nobody(base: Path) -> subprocess.CompletedProcess[str]:
     base.chmod(0o755)
-    put(base / "inbox/a.png", photo(1)).chmod(0o000)
-    (base / "out").mkdir()
+    (base / "out").mkdir(exist_ok=True)
     (base / "out").chmod(0o777)
-    done = subprocess.run(
+    return subprocess.run(
         [sys.executable, "-c", UNREADABLE, base / "inbox", base / "out"],
         cwd=ROOT, capture_output=True, text=True, check=False,
     )  # fmt: skip
+
+
+def _fetch_unreadable(base: Path) -> None:
+    put(base / "inbox/a.png", photo(1)).chmod(0o000)
+    done = _fetch_as_nobody(base)
     assert done.returncode == 3, done.stderr
     assert done.stdout.count("\n") == 1 and "a.png" in done.stdout
     assert list((base / "out").iterdir()) == []
@@ -320,5 +359,5 @@ def test_a_plain_name_holds_readable_letters_and_the_hash() -> None:
     digest = "0123456789abcdef" * 4
     names = {"größe": "groe", "été 1912!": "ete-1912", "写真": "photo", "": "photo", "--": "photo"}
     for name, stem in names.items():
-        assert plain_name(name, digest, ".png") == f"{stem}-0123456789ab.png"
-    assert plain_name("x" * 300, digest, ".png") == f"{'x' * 40}-0123456789ab.png"
+        assert plain_name(name, digest, ".png") == f"{stem}-{digest[:32]}.png"
+    assert plain_name("x" * 300, digest, ".png") == f"{'x' * 40}-{digest[:32]}.png"

@@ -1,6 +1,8 @@
 """A user's own pairs: matched by name, looked at, and every mismatch told."""
 
+import struct
 import unicodedata
+import zlib
 from pathlib import Path
 
 import cv2
@@ -64,12 +66,39 @@ def test_pairs_are_matched_by_name(mine: Path) -> None:
         twin = (mine / damaged).with_suffix(".jpg")
         assert (out / str(row.corrupted)).read_bytes() == twin.read_bytes()
         assert (out / str(row.mask)).read_bytes() == encode(HOLES * 255)
-    splits = [rows[name].split for name in sorted(rows)]
-    assert splits[:3] == ["train"] * 3 and sorted(splits[3:]) == ["test", "test", "val", "val"]
+    for name, row in rows.items():
+        assert row.split in (("train",) if name.startswith("train") else ("val", "test"))
     again = fetch(mine)
     assert again == fetch(mine) and set(tree(out)) == {
         name for row in files for name in (row.file, row.corrupted, row.mask)
     }
+
+
+def test_half_of_val_is_test_and_no_newcomer_moves_anybody(mine: Path) -> None:
+    lay_out(mine / "val", 50, tuple(f"p{number:02d}" for number in range(40)), "degraded")
+    before = {file.name: file.split for file in fetch(mine).files}
+    held = [split for split in before.values() if split != "train"]
+    assert 12 < held.count("test") < 32 and held.count("test") + held.count("val") == 44
+    lay_out(mine / "val", 120, ("0", "m", "z"), "degraded")
+    (mine / "val/clean/p07.png").rename(mine / "val/clean/q.png")
+    (mine / "val/degraded/p07.jpg").rename(mine / "val/degraded/q.jpg")
+    (mine / "val/mask/p07.png").rename(mine / "val/mask/q.png")
+    after = {file.name: file.split for file in fetch(mine).files}
+    before["val/clean/q.png"] = before.pop("val/clean/p07.png")  # the same photo
+    assert after.items() >= before.items() and len(after) == 3 + 44 + 3
+
+
+def test_the_damaged_versions_of_one_photo_stay_together(mine: Path) -> None:
+    for photos, number in enumerate(range(60, 68)):
+        for version in range(4):
+            name = f"{photos}-{version}"
+            put(mine / f"val/clean/{name}.png", photo(number))
+            put(mine / f"val/degraded/{name}.png", photo(100 + version))
+    splits: dict[str, set[str | None]] = {}
+    for file in fetch(mine).files:
+        splits.setdefault(file.sha256, set()).add(file.split)
+    assert all(len(found) == 1 for found in splits.values())
+    assert {"val", "test"} <= set().union(*splits.values())
 
 
 def test_an_official_test_split_is_kept(mine: Path) -> None:
@@ -113,6 +142,21 @@ def test_every_mismatch_is_told_and_nothing_is_copied(mine: Path) -> None:
         "val/mask/g.png: 4x4, but 9x8 is the clean one",
     )  # fmt: skip
     assert line.count(" | ") == 7
+
+
+def test_what_is_too_large_to_be_looked_at_is_told_in_its_own_words(mine: Path) -> None:
+    with (mine / "train/clean/a.png").open("r+b") as file:
+        file.truncate(5 << 30)  # of holes: it takes no room
+    header = bytearray(photo(1))
+    header[16:24] = struct.pack(">II", 40_000, 20_000)
+    header[29:33] = struct.pack(">I", zlib.crc32(header[12:29]))
+    put(mine / "train/corrupted/b.jpg", bytes(header))
+    line = refuse(
+        mine,
+        "train/clean/a.png: is more than 4 GB (the most that a picture of a pair may have)",
+        "train/corrupted/b.jpg: 40000x20000 is more than 400 megapixels (the most that",
+    )
+    assert "max_megapixels" not in line
 
 
 def test_many_mismatches_are_counted(mine: Path) -> None:

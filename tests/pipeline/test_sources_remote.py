@@ -17,20 +17,25 @@ import numpy as np
 import pytest
 
 from pipeline import downloads
+from pipeline import files as disk
 from pipeline.downloads import Remote
 from pipeline.errors import ParamsError, SourceError
-from pipeline.files import sha256_bytes, sha256_file
+from pipeline.files import DiskError, sha256_bytes, sha256_file
+from pipeline.indexing import COPY, build_index
 from pipeline.sources import (
     DOWNLOADS,
     SOURCES,
     Brought,
     make_source,
+    plain_name,
     read_listing,
     scratch,
     write_listing,
 )
 from pipeline.sources import div2k as div2k_file
 from pipeline.sources.art import HANDLE, key_of
+from pipeline.splits import IndexSection
+from stages.index import find_candidates
 from tests.conftest import ROOT, tree
 from tests.pipeline.test_sources import photo, put
 from tests.web import Page, Web, serve
@@ -102,6 +107,28 @@ def test_div2k_has_its_official_test_split(small: Web, tmp_path: Path) -> None:
         number = int(Path(file.name).stem)
         assert (tmp_path / "out" / file.file).read_bytes() == photo(number % 250)
         assert file.sha256 == sha256_bytes(photo(number % 250))
+
+
+def test_div2k_asks_for_all_its_room_before_it_asks_for_a_byte(
+    small: Web, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    large = 100_000_000_000  # more than what may come or go on the disk meanwhile
+    monkeypatch.setattr(div2k_file, "VALID", div2k_file.VALID._replace(num_bytes=large))
+    reserve = shutil.disk_usage(tmp_path).free - 2 * large
+    monkeypatch.setattr(disk, "RESERVE", reserve + large // 2)
+    with pytest.raises(DiskError, match="has no room"):
+        fetch_div2k(tmp_path)
+    assert small.asked == []
+    part = tmp_path / DOWNLOADS / plain_name("DIV2K_valid_HR", div2k_file.VALID.sha256, ".zip.part")
+    put(part, b"").open("r+b").truncate(large)  # of holes; the first archive fits, the pictures not
+    monkeypatch.setattr(disk, "RESERVE", reserve + large + large // 2)
+    with pytest.raises(DiskError, match="has no room"):
+        fetch_div2k(tmp_path)
+    assert small.asked == []
+    monkeypatch.setattr(disk, "RESERVE", reserve + large // 2)
+    small.pages.clear()
+    with pytest.raises(SourceError, match="404"):
+        fetch_div2k(tmp_path)
 
 
 def test_div2k_falls_back_on_mirrors(small: Web, tmp_path: Path) -> None:
@@ -205,6 +232,32 @@ def test_url_brings_pictures_and_archives(web: Web, tmp_path: Path) -> None:
         ("set.zip/in/a.png", "val", "CC0"), ("größe.jpg", None, "CC0"),
     ]  # fmt: skip
     assert sorted(tree(tmp_path / "out").values()) == sorted((photo(1), photo(2, ".jpg")))
+
+
+def test_a_picture_in_two_archives_is_two_rows_and_one_photo(web: Web, tmp_path: Path) -> None:
+    train = zip_of({"a.png": photo(1), "again/a.png": photo(1), "b.png": photo(2)})
+    test = zip_of({"a.png": photo(1)})
+    web.pages |= {"train.zip": Page(train), "test.zip": Page(test)}
+    urls = [entry(f"{web.url}train.zip", train, "train"), entry(f"{web.url}test.zip", test, "test")]
+    brought = fetch_url(tmp_path, *urls)
+    assert [(file.name, file.split) for file in brought.files] == [
+        ("train.zip/a.png", "train"), ("train.zip/b.png", "train"),
+        ("train.zip/again/a.png", "train"), ("test.zip/a.png", "test"),
+    ]  # fmt: skip
+    out = tmp_path / "out"
+    write_listing(out, "url", *brought)
+    assert read_listing(out).names() == set(tree(out)) and len(tree(out)) == 5
+    section = IndexSection(
+        val_share=0.1, test_share=0.1, max_megapixels=80.0, max_rejected_share=0.1
+    )
+    index = build_index(tmp_path, find_candidates(tmp_path), section, 0, lambda *now: None)
+    assert {row["name"]: row["split"] for row in index["photos"]}["test.zip/a.png"] == "test"
+    told = [(row["name"], row["reason"]) for row in index["rejected"] if row["kind"] == COPY]
+    assert sorted(told) == [
+        (f"train.zip/{name}", "the same pixels as test.zip/a.png (url)")
+        for name in ("a.png", "again/a.png")
+    ]
+    assert len(index["photos"]) + len(index["rejected"]) == 4
 
 
 def test_url_refuses_a_hostile_archive(web: Web, tmp_path: Path) -> None:
@@ -312,6 +365,20 @@ def test_art_keeps_genres_apart_and_takes_every_twin_that_fits(tmp_path: Path) -
     assert sorted(reasons) == ["hill/distorted/X (1)a.png", "hill/distorted/X (1)d.png"]
     assert "20x20, but 9x8 is the clean one" in reasons["hill/distorted/X (1)a.png"]
     assert "X (1)d.png" in reasons["hill/distorted/X (1)d.png"]
+
+
+def test_art_tells_of_all_that_it_does_not_take(tmp_path: Path) -> None:
+    for name in ("clear/a.png", "distorted/a.png", "readme/map.png", "loose.png"):
+        put(tmp_path / "mine" / name, photo(len(name)))
+    put(tmp_path / "mine/__MACOSX/clear/._a.png", b"notes")
+    (tmp_path / "mine/clear/b.png").symlink_to("a.png")
+    (tmp_path / "mine/more").symlink_to("clear")
+    files, left_out = fetch_art(tmp_path, tmp_path / "mine")
+    assert [file.name for file in files] == ["clear/a.png"]
+    lost, link = "lies in no folder of clear or distorted pictures", "a link, not followed"
+    assert {one.name: one.reason for one in left_out} == {
+        "readme/map.png": lost, "loose.png": lost, "clear/b.png": link, "more": link
+    }  # fmt: skip
 
 
 def test_keys_of_art() -> None:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from pipeline import seeds
+from pipeline import twins as twins_room
 from pipeline.images import decode_jpeg, encode_jpeg, resize, to_gray, to_rgb
 from pipeline.photos import decode_rgb
 from pipeline.twins import (
@@ -19,6 +20,7 @@ from pipeline.twins import (
     compare,
     find_twins,
     hashes_of,
+    link_twins,
     look_of,
     near_pairs,
 )
@@ -116,7 +118,7 @@ def test_photographs_of_other_things_are_no_twins() -> None:
 
     photos = [data.astronaut(), data.coffee(), data.chelsea(), data.rocket(), data.retina(),
               data.stereo_motorcycle()[0], data.hubble_deep_field()]  # fmt: skip
-    assert find_twins(np.stack([look_of(photo) for photo in photos])) == []
+    assert len(find_twins(np.stack([look_of(photo) for photo in photos]))) == 0
 
 
 def test_near_hashes_alone_make_no_twins() -> None:
@@ -126,15 +128,16 @@ def test_near_hashes_alone_make_no_twins() -> None:
     twin = compare(*(look.clip(0, 255).astype(np.uint8) for look in looks))
     assert twin.distance <= NEAR and twin.correlation < ALIKE
     assert not are_twins(twin)
-    assert find_twins(np.stack(looks).clip(0, 255)) == []
+    assert len(find_twins(np.stack(looks).clip(0, 255))) == 0
 
 
 def test_the_stereo_pair_is_one() -> None:
     from skimage import data
 
     left, right, _ = data.stereo_motorcycle()
-    (twin,) = find_twins(np.stack([look_of(left), look_of(data.coffee()), look_of(right)]))
-    assert (twin.first, twin.second, twin.symmetry) == (0, 2, "as it is")
+    looks = np.stack([look_of(left), look_of(data.coffee()), look_of(right)])
+    assert find_twins(looks).tolist() == link_twins(looks).tolist() == [[0, 2]]
+    assert compare(looks[0], looks[2]).symmetry == "as it is"
 
 
 @pytest.mark.parametrize("number", [0, 1, 2, 17, 300])
@@ -175,7 +178,7 @@ def test_the_search_crosses_the_borders_of_its_blocks() -> None:
 
 def test_flat_pictures_have_no_twins() -> None:
     looks = np.stack([np.full((32, 32), value, np.uint8) for value in (0, 0, 255)])
-    assert find_twins(looks) == []
+    assert len(find_twins(looks)) == len(link_twins(looks)) == 0
     assert compare(looks[0], looks[2]).correlation == 0
 
 
@@ -185,9 +188,45 @@ def test_any_size_has_a_look(shape: tuple[int, ...]) -> None:
     assert look.shape == (32, 32) and look.dtype == np.uint8
 
 
-def test_every_pair_comes_once_under_its_best_symmetry() -> None:
+def test_every_pair_comes_once_whatever_symmetries_fit_it() -> None:
     half = cv2.resize(np.array([[10, 90], [200, 40]], np.uint8), (16, 32))
     mirrored = np.hstack([half, half[:, ::-1]])  # two symmetries fit it
     twins = find_twins(np.stack([mirrored, mirrored, mirrored]))
-    assert [(twin.first, twin.second) for twin in twins] == [(0, 1), (0, 2), (1, 2)]
-    assert all(twin.correlation == pytest.approx(1) for twin in twins)
+    assert twins.tolist() == [[0, 1], [0, 2], [1, 2]]
+
+
+def components(pairs: Array, number: int) -> list[int]:
+    """The smallest fellow of each."""
+    smallest = list(range(number))
+    for _ in range(number):
+        for one, other in pairs.tolist():
+            smallest[one] = smallest[other] = min(smallest[one], smallest[other])
+    return smallest
+
+
+def test_links_join_whom_all_pairs_join() -> None:
+    photos = crops(30)
+    looks = np.stack([look_of(np.ascontiguousarray(edit(photo)))
+                      for photo in photos for edit in list(EDITS.values())[:6]])  # fmt: skip
+    looks = looks[seeds.rng(7, "order").permutation(len(looks))]
+    pairs, links = find_twins(looks), link_twins(looks)
+    assert len(links) < len(looks) < len(pairs)
+    assert {*map(tuple, links.tolist())} <= {*map(tuple, pairs.tolist())}
+    assert components(links, len(looks)) == components(pairs, len(looks))
+
+
+def test_a_thousand_look_alikes_are_linked_without_a_million_comparisons(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    number, compared = 3000, []
+    noise = seeds.rng(7, "frames").integers(-3, 4, (number, 32, 32))
+    looks = (look_of(crops(1)[0])[None] + noise).clip(0, 255).astype(np.uint8)
+    correlate = twins_room._correlations
+
+    def counted(firsts: Array, seconds: Array) -> Array:
+        compared.append(len(firsts))
+        return correlate(firsts, seconds)
+
+    monkeypatch.setattr(twins_room, "_correlations", counted)
+    assert len(link_twins(looks)) == number - 1
+    assert sum(compared) < 20 * number

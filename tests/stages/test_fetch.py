@@ -5,6 +5,7 @@ import io
 import json
 import os
 import re
+import shutil
 import subprocess
 import zipfile
 from collections.abc import Iterator
@@ -176,6 +177,68 @@ def test_what_a_fetch_leaves_does_not_depend_on_what_was_there(project: Path) ->
     put(project / "data/raw/gone/listing.json", b"{}")
     run_stage(project, "fetch")
     assert tree(project / "data/raw") == before
+
+
+def test_a_fetch_elsewhere_removes_only_what_a_fetch_brought(project: Path, stage: Run) -> None:
+    put(project / "data/inbox/a.png", picture(1))
+    out = project / "mine/photos"
+    stage("fetch", "--out", out)
+    assert len(read_listing(out / "folder").files) == 1
+    for name in ("album/b.png", "work/metrics.json", "work/deep/b.png", "notes.txt"):
+        put(out / name, b"mine")
+    before = tree(out)
+    put(out / "gone" / LISTING, b"{}")
+    stage("fetch", "--out", out)
+    assert tree(out) == before
+    shutil.rmtree(out)
+    put(out / "sample/astronaut.png", b"mine")
+    put(out / "other" / LISTING, b"{}")
+    done = stage("fetch", "--out", out, check=False)
+    assert done.returncode == 1 and "sample: holds other files" in done.stderr
+    assert (out / "sample/astronaut.png").read_bytes() == b"mine"
+    put(project / "album/data.json", b"mine")
+    done = stage("fetch", "--out", project / "album", check=False)
+    assert done.returncode == 1 and "holds other files" in done.stderr
+
+
+@pytest.mark.parametrize("out", [
+    "data", "data/shards", "data/inbox", "data/inbox/new", "data/raw/sample", "models", "reports/x",
+    ".", "..", "photos", "photos/new", "data/raw/../pairs",
+])  # fmt: skip
+def test_a_fetch_into_ones_own_files_is_refused(project: Path, stage: Run, out: str) -> None:
+    for name in ("data/inbox/a.png", "data/shards/x/a.tar", "photos/a.png", "models/x/a.bin"):
+        put(project / name, picture(1))
+    change(project, {"sample": {}, "folder": {"path": "photos"}})
+    before = tree(project)
+    done = stage("fetch", "--out", out, check=False)
+    assert done.returncode == 1 and done.stderr.count("\n") == 1, done.stderr
+    assert tree(project) == before
+
+
+def test_a_source_inside_the_fetched_photos_is_refused(project: Path, stage: Run) -> None:
+    put(project / "data/raw/folder/a.png", picture(1))
+    for path in ("data/raw/folder", "data/raw", "data", "."):
+        change(project, {"folder": {"path": path}})
+        done = stage("fetch", check=False)
+        assert done.returncode == 1 and "the files of sources.folder" in done.stderr, path
+    change(project, {"folder": {"path": "data/inbox"}})
+    shutil.rmtree(project / "data/raw/folder")
+    put(project / "data/inbox/a.png", picture(1))
+    (project / "data/raw/folder").symlink_to(project / "data/inbox")
+    assert "the files of sources.folder" in stage("fetch", check=False).stderr
+    assert (project / "data/inbox/a.png").read_bytes() == picture(1)
+
+
+def test_linked_folders_of_photos_are_unlinked_and_left_alone(project: Path, stage: Run) -> None:
+    put(project / "data/inbox/a.png", picture(1))
+    stage("fetch")
+    before = tree(project / "data/raw")
+    put(project / "far" / LISTING, b"{}")
+    put(project / "far/b.png", b"mine")
+    (project / "data/raw/old").symlink_to(project / "far")
+    stage("fetch")
+    assert not (project / "data/raw/old").is_symlink() and tree(project / "data/raw") == before
+    assert len(tree(project / "far")) == 2
 
 
 def test_rates_and_remaining_time_are_shown(monkeypatch: pytest.MonkeyPatch) -> None:
