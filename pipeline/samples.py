@@ -69,8 +69,8 @@ class Packed(NamedTuple):
 def write_samples(
     samples: Iterable[Sample], profile: str, write: Callable[[bytes], object]
 ) -> Packed:
-    """Hand the tar of the samples to `write`, piece by piece: while each is still in the cache it
-    is hashed, and no shard is ever held in memory."""
+    """Hand the tar of the samples to `write`, piece by piece: each is hashed while it is still in
+    the cache, and no more than one sample's are held here."""
     digest, num_bytes, content = hashlib.sha256(), 0, []
     for sample in samples:
         for name, data in _members(sample, profile).items():

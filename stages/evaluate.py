@@ -14,7 +14,7 @@ from stages.console import command, make_app, progress, project_root, read_param
 from stages.devices import check_channels, choose_device
 
 if TYPE_CHECKING:
-    from pipeline.evaluation import Evaluation, Row
+    from pipeline.evaluation import EvaluateSection, Evaluation, Row
 
 SHOWN = 5  # samples in the picture grid, from the worst gain to the best
 
@@ -31,59 +31,79 @@ def evaluate(
     ] = None,
 ) -> None:
     """Measure a trained system on the test split; writes rows, means, plots and a picture grid."""
-    import torch
-
-    from pipeline import evaluation
-    from pipeline.checkpoint import load_system
     from pipeline.config import section
-    from pipeline.files import sha256_file, write_json, write_text
-    from pipeline.report import to_csv
-    from pipeline.rows import by_photo, summarize
-    from pipeline.shards import read_samples
-    from stages.workspace import finish, workspace
+    from pipeline.evaluation import EvaluateSection
 
     root = project_root()
     params = read_params(root)
     pair = find_pair(params, pair)
-    block = section(params, f"evaluate.{pair}", evaluation.EvaluateSection)
-    weights = root / "models" / block.system / "best.safetensors"
-    shards = root / "data/shards" / block.recipe
-    name, system = load_system(weights)
-    target = torch.device(choose_device(device))
-    found = next(read_samples(shards, "test")).clean.shape[2]
-    check_channels(system, f"evaluate.{pair}", block.recipe, [found])
-    job = evaluation.Evaluation(system.to(target), shards, block.baselines, root, target)
+    block = section(params, f"evaluate.{pair}", EvaluateSection)
+    name, job = _load(root, pair, block, device)
     if pictures is not None:
         _write_pictures(job, pictures)
         return
     folder = out or root / "reports/systems" / pair
-    code = ["stages/evaluate.py", f"pipeline/systems/{name}.py"]
-    inputs = [block.model_dump(), sha256_file(weights), sha256_file(shards / "manifest.json")]
-    with workspace(root, f"evaluate-{pair}", code, inputs, [folder]) as work:
-        job.work = work
-        with progress(f"evaluate {pair}") as show:
-            measured = job.run(show)
-        report = work / "report"
-        rows, tuned = measured["rows"], measured["tuned"]
-        summary = summarize(rows)
-        write_text(report / "rows.csv", to_csv(rows))
-        _draw(job, rows, report, pair)
-        _draw_curves(root / "reports/training" / block.system, report)
-        write_json(
-            report / "metrics.json",
-            {
-                **summary,
-                "photos": by_photo(rows),
-                "system": block.system,
-                "recipe": block.recipe,
-                "threshold": system.threshold,
-                "tuned": tuned,
-            },
-        )
-        finish(root, work, {"report": (folder, "metrics.json")})
+    summary = _measure(root, pair, block, name, job, folder)
     before, after = summary["input"]["psnr"], summary["composite"]["psnr"]
     found = f", mask F1 {summary['mask']['f1']:.3f}" if "mask" in summary else ""
     say(f"{pair}: {before:.2f} dB before, {after:.2f} dB after{found} ({folder}/metrics.json)")
+
+
+def _weights(root: Path, block: EvaluateSection) -> Path:
+    return root / "models" / block.system / "best.safetensors"
+
+
+def _load(root: Path, pair: str, block: EvaluateSection, device: str) -> tuple[str, Evaluation]:
+    """The system's name as its weights tell it, and what is to be measured of it."""
+    import torch
+
+    from pipeline.checkpoint import load_system
+    from pipeline.evaluation import Evaluation
+    from pipeline.shards import read_samples
+
+    shards = root / "data/shards" / block.recipe
+    name, system = load_system(_weights(root, block))
+    target = torch.device(choose_device(device))
+    found = next(read_samples(shards, "test")).clean.shape[2]
+    check_channels(system, f"evaluate.{pair}", block.recipe, [found])
+    return name, Evaluation(system.to(target), shards, block.baselines, root, target)
+
+
+def _measure(
+    root: Path, pair: str, block: EvaluateSection, name: str, job: Evaluation, folder: Path
+) -> dict[str, Any]:
+    """Measure every test sample, leave the report in `folder`, and return the means."""
+    from pipeline.files import sha256_file
+    from pipeline.rows import summarize
+    from stages.workspace import finish, workspace
+
+    code = ["stages/evaluate.py", f"pipeline/systems/{name}.py"]
+    data = [sha256_file(_weights(root, block)), sha256_file(job.shards / "manifest.json")]
+    with workspace(root, f"evaluate-{pair}", code, [block.model_dump(), *data], [folder]) as work:
+        job.work = work
+        with progress(f"evaluate {pair}") as show:
+            measured = job.run(show)
+        summary = summarize(measured["rows"])
+        report = work / "report"
+        _draw(job, measured["rows"], report, pair)
+        _draw_curves(root / "reports/training" / block.system, report)
+        told = {"system": block.system, "recipe": block.recipe, "threshold": job.system.threshold}
+        _write_rows(measured, {**summary, **told}, report)
+        finish(root, work, {"report": (folder, "metrics.json")})
+    return summary
+
+
+def _write_rows(measured: dict[str, Any], told: dict[str, Any], folder: Path) -> None:
+    """``rows.csv`` and ``metrics.json``."""
+    from pipeline.files import write_json, write_text
+    from pipeline.report import to_csv
+    from pipeline.rows import by_photo
+
+    rows = measured["rows"]
+    write_text(folder / "rows.csv", to_csv(rows))
+    write_json(
+        folder / "metrics.json", {**told, "photos": by_photo(rows), "tuned": measured["tuned"]}
+    )
 
 
 def find_pair(params: dict[str, Any], name: str) -> str:

@@ -54,7 +54,8 @@ def test_the_added_corruption_is_tested_at_once(tmp_path) -> None:
     pins = [sys.executable, "-m", "tests.pipeline.corruptions.pins"]
     assert subprocess.run(pins, env=home, **here).returncode == 0
     contract = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", "fog",
-                "tests/pipeline/corruptions/test_contract.py"]  # fmt: skip
+                "tests/pipeline/corruptions/test_contract.py",
+                "tests/pipeline/corruptions/test_severity.py"]  # fmt: skip
     done = subprocess.run(contract, env=home, **here)
     assert done.returncode == 0 and done.stdout.count(".") > 12, done.stdout
     fog.write_text(fog.read_text().replace("return mixed.reshape", "return (mixed + 1).reshape"))

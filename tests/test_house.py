@@ -214,7 +214,7 @@ def test_dvc_synth_has_a_place_for_every_read() -> None:
 
 def test_params_of_the_repository_are_valid() -> None:
     from pipeline.config import load_params
-    from stages.check import validate_params
+    from stages.validity import validate_params
 
     assert validate_params(ROOT, load_params(ROOT / "params.yaml")) == []
 

@@ -6,10 +6,11 @@ from typing import Annotated, Literal, Self, get_args
 
 import cv2
 import numpy as np
-from pydantic import Field
+from pydantic import Field, field_validator
 
-from pipeline.config import Share, Size
+from pipeline.config import Amount, Share
 from pipeline.corruptions import CORRUPTIONS, Array, Corruption, Drawn, Window, no_mask
+from pipeline.corruptions.base import count_in, share_in
 from pipeline.corruptions.kernels import REACH, bell, convolve, disc, line, plateau, sinc
 from pipeline.images import resize
 
@@ -21,6 +22,8 @@ Beta = Annotated[float, Field(ge=0.25, le=16)]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 WORST = 0.012  # of the photo's short side
 FAR = 10  # px: the published 21×21; a kernel that reaches farther is cut or shrunk
+SMALL = 0.015  # of the short side: a kernel that reaches less far has no longer waves
+SHORTEST = 2.0  # px: the pixels of a shorter wave would tell another, and amplify it
 
 
 @CORRUPTIONS.add
@@ -37,20 +40,28 @@ class Blur(Corruption):
     twin, whose spread is the scale of their formula (`kernels`), with a shape from `beta_range` and
     `plateau_range`: half of the time below 1, half above, where the range allows; and sinc, a sharp
     low-pass that rings, for waves longer than `wave_range` (shares of the short side; its spread is
-    a wave / 2π, and waves' frequencies are drawn evenly). These are cut at `reach_range` from their
-    middle (a share too: the published 7×7 to 21×21 px are 0.0075 to 0.025), and a wave is at most
-    twice that, so that small sinc kernels start at π / 3 as published.
+    a wave / 2π, and waves' frequencies are drawn evenly, from 2 px on). These are cut at a whole
+    number of pixels from their middle, all in `reach_range` equally likely (shares too: the
+    published 7×7 to 21×21 px are 0.0075 to 0.025). A wave is at most twice that, and at most 0.015
+    where a kernel reaches less far: frequencies of kernels below 13×13 start at π / 3 as published.
     """
 
     extent = "global"
     version = 2
-    kinds: dict[Kind, Size] = Field(min_length=1)
+    kinds: dict[Kind, Amount] = Field(min_length=1)
     size_range: tuple[Share, Share]
     ratio_range: tuple[Share, Share]
     beta_range: tuple[Beta, Beta]
     plateau_range: tuple[Beta, Beta]
     wave_range: tuple[Share, Share]
     reach_range: tuple[Share, Share]
+
+    @field_validator("kinds")
+    @classmethod
+    def _any_weight(cls, kinds: dict[Kind, float]) -> dict[Kind, float]:
+        if not any(kinds.values()):
+            raise ValueError("must give a kind a weight above 0")
+        return kinds
 
     @classmethod
     def at(cls, severity: float) -> Self:
@@ -63,7 +74,7 @@ class Blur(Corruption):
             beta_range=(0.5, 4.0),
             plateau_range=(1.0, 2.0),
             wave_range=(math.tau * size, math.tau * size),
-            reach_range=(4 * size, 4 * size),
+            reach_range=(max(SMALL, 4 * size), max(SMALL, 4 * size)),
         )
 
     def draw(self, shape: Sequence[int], rng: np.random.Generator) -> Drawn:
@@ -72,18 +83,19 @@ class Blur(Corruption):
         kinds, side = list(self.kinds), Window.of(shape).photo_side
         weights = np.cumsum(list(self.kinds.values()))
         kind = kinds[int((rng.random() * weights[-1] >= weights[:-1]).sum())]
-        size, reach = float(rng.uniform(*self.size_range)), float(rng.uniform(*self.reach_range))
+        size = float(rng.uniform(*self.size_range))
+        near, far = self.reach_range
+        reach = count_in((round(near * side), round(far * side)), rng)
         if kind == "sinc":
-            size = _wave(self.wave_range, reach, rng) / math.tau
-        ratio = float(rng.uniform(*self.ratio_range)) if kind.endswith("anisotropic") else 1.0
+            size = _wave(self.wave_range, reach, side, rng) / math.tau
         return {
             "kind": kind,
             "size": round(size, 5),
             "spread": round(size * side, 3),
             "angle": round(float(rng.uniform(0, 180)), 1),
-            "ratio": round(ratio, 3),
+            "ratio": share_in(self.ratio_range, rng) if kind.endswith("anisotropic") else 1.0,
             "beta": _beta(self.plateau_range if "plateau" in kind else self.beta_range, rng),
-            "reach": round(reach * side, 2),
+            "reach": reach,
         }
 
     def apply(self, tile: Array, drawn: Drawn) -> tuple[Array, Array]:
@@ -103,9 +115,12 @@ class Blur(Corruption):
         return min(1.0, float(drawn["size"]) / WORST)
 
 
-def _wave(waves: tuple[float, float], reach: float, rng: np.random.Generator) -> float:
-    """Evenly in frequency, no longer than twice the reach."""
-    short, long = (max(1e-9, min(wave, 2 * reach)) for wave in waves)
+def _wave(waves: tuple[float, float], reach: int, side: int, rng: np.random.Generator) -> float:
+    """A share of the side, evenly in frequency, that suits a kernel's reach (px); 0 is none."""
+    most = min(2 * reach / side, SMALL if reach < round(SMALL * side) else math.inf)
+    if waves[1] == 0:
+        return 0.0
+    short, long = (max(SHORTEST / side, min(wave, most)) for wave in waves)
     return 1 / float(rng.uniform(1 / long, 1 / short))
 
 
@@ -114,7 +129,7 @@ def _beta(betas: tuple[float, float], rng: np.random.Generator) -> float:
     low, high = betas
     middle = min(max(low, 1.0), high)
     ends = (low, middle) if rng.random() < 0.5 else (middle, high)
-    return round(float(rng.uniform(*ends)), 3)
+    return share_in(ends, rng)
 
 
 def _blur(tile: Array, drawn: Drawn, shrink: float, own: float) -> Array:
@@ -132,7 +147,7 @@ def _blur(tile: Array, drawn: Drawn, shrink: float, own: float) -> Array:
         return convolve(tile, bell(long, short, drawn["angle"], 1.0))
     reach = max(1, min(FAR, round(drawn["reach"] / shrink)))
     if kind == "sinc":
-        return convolve(tile, sinc(math.tau * spread / shrink, reach))
+        return convolve(tile, sinc(max(SHORTEST, math.tau * spread / shrink), reach))
     shape = plateau if "plateau" in kind else bell
     return convolve(tile, shape(long, short, drawn["angle"], drawn["beta"], reach))
 
@@ -157,7 +172,8 @@ def _smear(tile: Array, length: float, angle: float) -> Array:
     pad = math.ceil(length / 2) + 1
     bordered = cv2.copyMakeBorder(short, pad, pad, pad, pad, cv2.BORDER_REFLECT_101)
     wide: Array = bordered.reshape(height + 2 * pad, width + 2 * pad, channels)
-    total = np.full((height, width, channels), times // 2, np.uint16)
+    wide_enough = np.uint16 if times <= 256 else np.uint32  # 256 × 255 and a half
+    total = np.full((height, width, channels), times // 2, wide_enough)
     for number in range(times):
         along = (number - (times - 1) / 2) * step
         top = pad + round(along * math.sin(turn))

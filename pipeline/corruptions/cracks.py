@@ -4,24 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, Literal, Self
+from typing import Literal, Self
 
 import cv2
 import numpy as np
 from pydantic import Field
 
-from pipeline.config import Count, Share, Size
-from pipeline.corruptions import (
-    CORRUPTIONS,
-    Array,
-    Corruption,
-    Drawn,
-    Place,
-    Window,
-    geometry,
-    islands,
-    layers,
-)
+from pipeline.config import Share, Size
+from pipeline.corruptions import CORRUPTIONS, Array, Drawn, Place, Window, geometry, islands, layers
+from pipeline.corruptions.base import one_of, rooted
+from pipeline.corruptions.scattered import Scattered
 from pipeline.seeds import field, seed_of
 
 Tone = Literal["dark", "bright"]
@@ -29,7 +21,7 @@ WORST = 0.1  # width / spacing × opacity × cracked area, in photos
 
 
 @CORRUPTIONS.add
-class Cracks(Corruption):
+class Cracks(Scattered):
     """`num_range` counts the cracked patches of the whole photo, `size_range` is their diameter,
     `spacing_range` the distance between neighboring cracks, `width_range` the widest crack, all as
     shares of the photo's short side; `lift_range`: how pale the lifted edges are (0: flat);
@@ -41,9 +33,8 @@ class Cracks(Corruption):
     The islands' edges stand up: pale where they face the light, in the shade behind.
     """
 
-    extent = "local"
+    things = "patches"
     version = 2
-    num_range: tuple[Count, Count]
     size_range: tuple[Size, Size]
     spacing_range: tuple[Size, Size]
     width_range: tuple[Size, Size]
@@ -68,30 +59,12 @@ class Cracks(Corruption):
             tones=("dark", "bright"),
         )
 
-    def draw(self, shape: Sequence[int], rng: np.random.Generator) -> Drawn:
-        """The patches that may touch the tile, in px of the tile; the cracks come from a seed."""
-        window = Window.of(shape)
-        place = window.place(rng)
-        num = int(rng.integers(self.num_range[0], self.num_range[1] + 1))
-        drawn = [self._draw_one(window, place, rng) for _ in range(num)]
-        return {"patches": [one for one in drawn if _box(one, window) is not None]}
-
-    def apply(self, tile: Array, drawn: Drawn) -> tuple[Array, Array]:
-        """Lifted edges first, then the cracks; the mask is where either is 2 % or stronger."""
-        out, mask = tile.copy(), np.zeros(tile.shape[:2], np.uint8)
-        for patch in drawn["patches"]:
-            box = _box(patch, tile.shape)
-            if box is not None:
-                line = _lines(patch, box)
-                _lift(out, mask, box, line, patch)
-                layers.cover(out, mask, box, patch["color"], layers.scaled(line, patch["opacity"]))
-        return out, mask
-
     def severity(self, drawn: Drawn) -> float:
         """The root of cracked area × width / spacing × opacity, 1 where these make up 10 %."""
-        return min(1.0, math.sqrt(sum(float(one["amount"]) for one in drawn["patches"]) / WORST))
+        return rooted(sum(float(one["amount"]) for one in drawn["patches"]), WORST)
 
-    def _draw_one(self, window: Window, place: Place, rng: np.random.Generator) -> dict[str, Any]:
+    def draw_one(self, window: Window, place: Place, rng: np.random.Generator) -> Drawn:
+        """A patch around a point of the photo, in px of the tile; its cracks come from a seed."""
         size, spacing, width, lift, opacity = (
             float(rng.uniform(*one))
             for one in (self.size_range, self.spacing_range, self.width_range, self.lift_range,
@@ -100,7 +73,7 @@ class Cracks(Corruption):
         y, x = rng.integers(0, [place.height, place.width]).tolist()
         level = int(rng.integers(0, 45))
         color = [level + int(rng.integers(0, 16)), level + 4, level]
-        if self.tones[int(rng.integers(len(self.tones)))] == "bright":
+        if one_of(self.tones, rng) == "bright":
             color = [255 - value for value in reversed(color)]
         side = window.photo_side
         return {
@@ -118,19 +91,24 @@ class Cracks(Corruption):
             "seed": seed_of(rng),
         }
 
+    def box(self, one: Drawn, extent: Sequence[int]) -> geometry.Box | None:
+        """A patch is ragged, and cracks run out of it."""
+        reach = 1.3 * one["radius"] + 2 * one["spacing"]
+        return geometry.box_of(np.array([[one["x"], one["y"]]]), reach, extent)
+
+    def paint(self, out: Array, mask: Array, box: geometry.Box, one: Drawn, drawn: Drawn) -> None:
+        """Lifted edges first, then the cracks."""
+        line = _lines(one, box)
+        _lift(out, mask, box, line, one)
+        layers.cover(out, mask, box, one["color"], layers.scaled(line, one["opacity"]))
+
 
 def _area(size: float) -> float:
     """Of a patch, in photos."""
     return min(1.0, math.pi / 4 * size**2)
 
 
-def _box(patch: dict[str, Any], extent: Sequence[int]) -> geometry.Box | None:
-    """A patch is ragged, and cracks run out of it."""
-    reach = 1.3 * patch["radius"] + 2 * patch["spacing"]
-    return geometry.box_of(np.array([[patch["x"], patch["y"]]]), reach, extent)
-
-
-def _lift(out: Array, mask: Array, box: geometry.Box, line: Array, patch: dict[str, Any]) -> None:
+def _lift(out: Array, mask: Array, box: geometry.Box, line: Array, patch: Drawn) -> None:
     """More light on the edges that face it, less on those behind."""
     if not patch["lift"]:
         return
@@ -145,7 +123,7 @@ def _lift(out: Array, mask: Array, box: geometry.Box, line: Array, patch: dict[s
         mask[box] |= layers.marked(shade)
 
 
-def _lines(patch: dict[str, Any], box: geometry.Box) -> Array:
+def _lines(patch: Drawn, box: geometry.Box) -> Array:
     """uint8 lines of all cracks over the box, 255 in the middle of wide ones."""
     unit, twice = patch["spacing"], layers.blank(box, 2)
     middle = geometry.within(np.array([[patch["x"], patch["y"]]]), box)[0]

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from fractions import Fraction
 from typing import Annotated, Literal, Self
 
 import cv2
@@ -10,10 +11,12 @@ from pydantic import Field, ValidationInfo, field_validator
 
 from pipeline.config import Share
 from pipeline.corruptions import CORRUPTIONS, Array, Corruption, Drawn, Window, no_mask
+from pipeline.corruptions.base import one_of
 
 Method = Literal["area", "linear", "cubic", "nearest"]
 Scale = Annotated[float, Field(ge=0.01, le=4)]
 WORST = 8.0  # times smaller
+MOST_CELLS = 12  # after which the grid meets whole pixels again
 METHODS = {
     "area": cv2.INTER_AREA,
     "linear": cv2.INTER_LINEAR,
@@ -31,7 +34,8 @@ class Downscale(Corruption):
     `down_methods` and `up_methods` are chosen apart: area averages, linear and cubic interpolate
     (which aliases on the way down; cubic also overshoots), nearest takes or repeats single pixels.
     Enlarging a shrunk photo by area or nearest leaves squares, of a grid that lies on the photo and
-    not on the tile.
+    not on the tile. For that, factors are fractions with a denominator of at most 12: after so many
+    cells the grid meets whole pixels again. What is drawn near 1 is 13/12 or 11/12.
     """
 
     extent = "global"
@@ -64,36 +68,33 @@ class Downscale(Corruption):
         )
 
     def draw(self, shape: Sequence[int], rng: np.random.Generator) -> Drawn:
-        """How many times smaller (below 1: larger), two methods, and how far the tile starts inside
-        a cell of the grid (px)."""
+        """How many times smaller (below 1: larger), two methods, and how far the tile starts behind
+        a place where the grid meets whole pixels (px)."""
         place = Window.of(shape).place(rng)
-        factor = round(1 / self._scale(rng), 3)
+        scale = self._scale(rng)
+        factor = _fraction(1 / scale)
+        if factor == 1 != scale:
+            factor += Fraction(1 if scale < 1 else -1, MOST_CELLS)
         return {
-            "factor": factor,
-            "down": self.down_methods[int(rng.integers(len(self.down_methods)))],
-            "up": self.up_methods[int(rng.integers(len(self.up_methods)))],
-            "phase": [int(place.top % factor), int(place.left % factor)],
+            "factor": round(float(factor), 3),
+            "down": one_of(self.down_methods, rng),
+            "up": one_of(self.up_methods, rng),
+            "phase": [place.top % factor.numerator, place.left % factor.numerator],
         }
 
     def apply(self, tile: Array, drawn: Drawn) -> tuple[Array, Array]:
         """Fill up to whole cells by mirroring, shrink, enlarge, cut; or enlarge and shrink."""
-        factor, (top, left) = drawn["factor"], drawn["phase"]
-        height, width = tile.shape[:2]
-        down, up = METHODS[drawn["down"]], METHODS[drawn["up"]]
-        rows, columns = math.ceil((top + height) / factor), math.ceil((left + width) / factor)
-        tall, wide = round(rows * factor), round(columns * factor)
-        if (rows, columns) == (tall, wide):
+        factor, (top, left) = _fraction(drawn["factor"]), drawn["phase"]
+        if factor == 1:
             return tile.copy(), no_mask(tile)
+        height, width = tile.shape[:2]
+        first, second = drawn["down"], drawn["up"]
         if factor < 1:
-            large = cv2.resize(tile, (columns, rows), interpolation=up)
-            small = cv2.resize(large, (width, height), interpolation=down)
-            return small.reshape(tile.shape), no_mask(tile)
-        below, right = max(0, tall - top - height), max(0, wide - left - width)
+            first, second = second, first
+        below, right = _missing(top + height, factor), _missing(left + width, factor)
         whole = cv2.copyMakeBorder(tile, top, below, left, right, cv2.BORDER_REFLECT_101)
-        small = cv2.resize(whole, (columns, rows), interpolation=down)
-        tall, wide = whole.shape[:2]
-        large = cv2.resize(small, (wide, tall), interpolation=up)
-        cut = large[top : top + height, left : left + width]
+        cells = _scaled(whole, 1 / factor, first)
+        cut = _scaled(cells, factor, second)[top : top + height, left : left + width]
         return np.ascontiguousarray(cut).reshape(tile.shape), no_mask(tile)
 
     def severity(self, drawn: Drawn) -> float:
@@ -110,3 +111,21 @@ class Downscale(Corruption):
         if way < self.down_probability + self.up_probability:
             return float(rng.uniform(max(low, 1.0), max(high, 1.0)))
         return 1.0
+
+
+def _fraction(factor: float) -> Fraction:
+    """Three decimals tell which it is, up to any factor."""
+    return Fraction(factor).limit_denominator(MOST_CELLS)
+
+
+def _missing(length: int, factor: Fraction) -> int:
+    """How many pixels complete the last cell."""
+    return math.ceil(math.ceil(length / factor) * factor) - length
+
+
+def _scaled(picture: Array, scale: Fraction, method: Method) -> Array:
+    """Resized by just this; a picture's own size would give another grid to each."""
+    exact = float(scale)
+    if method == "nearest" or scale > 1:  # a place rounded to below a whole pixel is floored wrong
+        exact *= 1 - 1e-12
+    return cv2.resize(picture, None, fx=exact, fy=exact, interpolation=METHODS[method])

@@ -8,6 +8,7 @@ import numpy as np
 
 from pipeline.config import Share
 from pipeline.corruptions import CORRUPTIONS, Array, Corruption, Drawn, Window, no_mask
+from pipeline.corruptions.base import one_of, share_in
 from pipeline.corruptions.surfaces import enlarge
 from pipeline.images import to_gray, to_rgb
 
@@ -70,22 +71,20 @@ class Fading(Corruption):
     def draw(self, shape: Sequence[int], rng: np.random.Generator) -> Drawn:
         """How much of each part, which dyes, and where in the photo."""
         window = Window.of(shape)
-        drawn: Drawn = {
-            part: round(float(rng.uniform(*getattr(self, f"{part}_range"))), 3) for part in WORST
-        }
+        drawn: Drawn = {part: share_in(getattr(self, f"{part}_range"), rng) for part in WORST}
         if rng.random() >= self.leak_probability:
             drawn["leak"] = 0.0
         angle = rng.uniform(0, 2 * math.pi)
         return drawn | {
-            "dyes": list(DYES[int(rng.integers(len(DYES)))]),
+            "dyes": list(one_of(DYES, rng)),
             "towards": [round(math.sin(angle), 3), round(math.cos(angle), 3)],
             "middle": [round(float(value), 3) for value in rng.uniform(-0.2, 0.2, 2)],
             "leak_side": int(rng.integers(4)),
-            "leak_at": round(float(rng.uniform(0, 1)), 3),
-            "leak_width": round(float(rng.uniform(0.12, 0.5)), 3),
-            "leak_depth": round(float(rng.uniform(0.25, 0.9)), 3),
-            "leak_slant": round(float(rng.uniform(-0.7, 0.7)), 3),
-            "leak_color": list(LEAKS[int(rng.integers(len(LEAKS)))]),
+            "leak_at": share_in((0, 1), rng),
+            "leak_width": share_in((0.12, 0.5), rng),
+            "leak_depth": share_in((0.25, 0.9), rng),
+            "leak_slant": share_in((-0.7, 0.7), rng),
+            "leak_color": list(one_of(LEAKS, rng)),
             "place": list(window.place(rng)),
         }
 

@@ -10,6 +10,7 @@ from pydantic import Field
 
 from pipeline.config import Count, Share, Size
 from pipeline.corruptions import CORRUPTIONS, Array, Corruption, Drawn, creases, flaking
+from pipeline.corruptions.base import count_in, no_mask, one_of, share_in
 from pipeline.corruptions.canvas import Ink, View, lay, warm_white
 from pipeline.corruptions.creases import Band, Ridge
 from pipeline.corruptions.layers import BLACK, FULL, WHITE, put, soften
@@ -51,16 +52,15 @@ class Folds(Corruption):
         """The folds' ends in photo pixels; only those near the tile are told."""
         told = View.draw(shape, rng)
         view = View.of(told)
-        kind = self.kinds[int(rng.integers(len(self.kinds)))]
-        num = int(rng.integers(self.num_range[0], self.num_range[1] + 1))
-        worn, flank = rng.uniform(*self.worn_range), rng.uniform(*self.flank_range)
+        kind, num = one_of(self.kinds, rng), count_in(self.num_range, rng)
+        worn, flank = share_in(self.worn_range, rng), rng.uniform(*self.flank_range)
         folds = []
         for line in creases.layout(kind, num, view, rng):
             fold = {
                 "ends": [round(float(value), 1) for value in line.ends],
                 "joined": line.joined,
                 "flank": round(float(flank) * view.side, 1),
-                "worn": round(float(worn), 3),
+                "worn": worn,
                 "lit": int(rng.integers(2)),
                 "seed": seed_of(rng),
             }
@@ -70,7 +70,7 @@ class Folds(Corruption):
 
     def apply(self, tile: Array, drawn: Drawn) -> tuple[Array, Array]:
         """Shade the flanks, then lay flakes and cracks; the mask is where one covers 2 %."""
-        out, mask = tile.copy(), np.zeros(tile.shape[:2], np.uint8)
+        out, mask = tile.copy(), no_mask(tile)
         view = View.of(drawn)
         folds = [fold for fold in drawn["folds"] if fold["worn"] > 0]
         if not folds:

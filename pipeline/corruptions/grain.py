@@ -11,6 +11,7 @@ from pydantic import Field
 
 from pipeline.config import Share, Size
 from pipeline.corruptions import CORRUPTIONS, Array, Corruption, Drawn, Window, no_mask
+from pipeline.corruptions.base import one_of
 from pipeline.corruptions.noise import CHUNK, TWO, clumped, clumped_deviation, gaussian, words
 from pipeline.images import to_gray
 from pipeline.seeds import field, seed_of
@@ -58,7 +59,7 @@ class Grain(Corruption):
         """A kind, a deviation, the clumps' diameter (px), and the seed of the field."""
         diameter = float(rng.uniform(*self.size_range)) * Window.of(shape).photo_side
         return {
-            "kind": self.kinds[int(rng.integers(len(self.kinds)))],
+            "kind": one_of(self.kinds, rng),
             "gray": bool(rng.random() < self.gray_probability),
             "sigma": round(float(rng.uniform(*self.sigma_range)), 2),
             "size": round(diameter, 2),

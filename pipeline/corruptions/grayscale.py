@@ -8,6 +8,7 @@ import numpy as np
 
 from pipeline.config import Share
 from pipeline.corruptions import CORRUPTIONS, Array, Corruption, Drawn, no_mask
+from pipeline.corruptions.base import share_in
 from pipeline.images import to_gray, to_rgb
 
 
@@ -29,7 +30,7 @@ class Grayscale(Corruption):
 
     def draw(self, shape: Sequence[int], rng: np.random.Generator) -> Drawn:
         """A share."""
-        return {"strength": round(float(rng.uniform(*self.strength_range)), 3)}
+        return {"strength": share_in(self.strength_range, rng)}
 
     def apply(self, tile: Array, drawn: Drawn) -> tuple[Array, Array]:
         """uint8 H×W×1 when nothing of the color stays, else as many channels as before."""

@@ -11,6 +11,7 @@ from pydantic import Field
 
 from pipeline.config import Degrees, Share, Size
 from pipeline.corruptions import CORRUPTIONS, Array, Corruption, Drawn, Window, no_mask
+from pipeline.corruptions.base import one_of, share_in, size_in
 from pipeline.images import to_gray, to_rgb
 
 Inks = Literal["black", "cmy", "cmyk"]
@@ -51,14 +52,13 @@ class Halftone(Corruption):
     def draw(self, shape: Sequence[int], rng: np.random.Generator) -> Drawn:
         """Pitch (px), angle, gain, strength, inks, and the tile's place in the photo."""
         window = Window.of(shape)
-        low, high = math.log(self.pitch_range[0]), math.log(self.pitch_range[1])
         place = window.place(rng)
         return {
-            "pitch": round(max(FINEST, math.exp(rng.uniform(low, high)) * window.photo_side), 3),
+            "pitch": round(max(FINEST, size_in(self.pitch_range, rng) * window.photo_side), 3),
             "angle": round(float(rng.uniform(*self.angle_range)), 2),
-            "gain": round(float(rng.uniform(*self.gain_range)), 3),
-            "strength": round(float(rng.uniform(*self.strength_range)), 3),
-            "inks": self.inks[int(rng.integers(len(self.inks)))],
+            "gain": share_in(self.gain_range, rng),
+            "strength": share_in(self.strength_range, rng),
+            "inks": one_of(self.inks, rng),
             "phase": [int(value) for value in rng.integers(0, TURN, 2)],
             "top": place.top,
             "left": place.left,

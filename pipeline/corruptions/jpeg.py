@@ -9,6 +9,7 @@ import numpy as np
 from pydantic import Field
 
 from pipeline.corruptions import CORRUPTIONS, Array, Corruption, Drawn, Window, no_mask
+from pipeline.corruptions.base import count_in, one_of
 from pipeline.images import decode_jpeg, decode_webp, encode_jpeg, encode_webp, to_gray
 
 Kind = Literal["jpeg", "webp"]
@@ -39,12 +40,11 @@ class Jpeg(Corruption):
     def draw(self, shape: Sequence[int], rng: np.random.Generator) -> Drawn:
         """A codec, a quality, and how far the tile starts inside a block (px)."""
         window = Window.of(shape)
-        place = window.place(rng)
-        kind = self.kinds[int(rng.integers(len(self.kinds)))]
+        place, kind = window.place(rng), one_of(self.kinds, rng)
         fits = max(window.height, window.width) + 2 * BLOCK <= WEBP_LIMIT
         return {
             "kind": kind if fits else "jpeg",
-            "quality": int(rng.integers(self.quality_range[0], self.quality_range[1] + 1)),
+            "quality": count_in(self.quality_range, rng),
             "phase": [place.top % BLOCK, place.left % BLOCK],
         }
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.config import lookup, section
-from pipeline.corruptions.base import CORRUPTIONS, Array, check_tile
+from pipeline.corruptions.base import CORRUPTIONS, Array, check_tile, count_in
 from pipeline.corruptions.steps import (
     Node,
     RecipeSection,
@@ -88,8 +88,7 @@ class Recipe:
         """
         check_tile(tile)
         if photo_side is None:
-            low, high = self.section.photo_side_range
-            photo_side = int(rng_of("photo").integers(low, high + 1))
+            photo_side = count_in(self.section.photo_side_range, rng_of("photo"))
         whole = rng_of("undamaged").random() < self.section.undamaged_share
         skipped = {self.skipped, "input" if whole else ""}
         shape = (*tile.shape[:2], photo_side)

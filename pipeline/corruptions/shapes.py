@@ -10,6 +10,7 @@ from pydantic import Field
 
 from pipeline.config import Count, Share, Size
 from pipeline.corruptions import CORRUPTIONS, Array, Corruption, Drawn, Window
+from pipeline.corruptions.base import count_in, no_mask
 from pipeline.seeds import field, seed_of
 
 Fill = Literal["color", "black", "white", "noise"]
@@ -68,8 +69,7 @@ class Shapes(Corruption):
 
     def apply(self, tile: Array, drawn: Drawn) -> tuple[Array, Array]:
         """Paint the shapes in order; the mask is exactly the painted pixels."""
-        out = tile.copy()
-        mask = np.zeros(tile.shape[:2], np.uint8)
+        out, mask = tile.copy(), no_mask(tile)
         for shape in drawn["shapes"]:
             box = _bounds(shape, mask.shape)
             under = out[box]
@@ -92,8 +92,7 @@ class Shapes(Corruption):
 
     def _draw_photo(self, window: Window, rng: np.random.Generator) -> list[dict[str, Any]]:
         """Shapes all over the photo, kept where they touch the tile."""
-        place = window.place(rng)
-        count = int(rng.integers(self.num_range[0], self.num_range[1] + 1))
+        place, count = window.place(rng), count_in(self.num_range, rng)
         kinds, fills = rng.integers(2, size=count), rng.integers(len(self.fills), size=count)
         sizes = [self._size(float(part)) for part in rng.random(count)]
         rows = rng.integers(0, place.height, count) - place.top

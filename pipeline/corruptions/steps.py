@@ -11,7 +11,7 @@ from pydantic import Field, field_validator, model_validator
 
 from pipeline.complaints import broken
 from pipeline.config import Pixels, Positive, Section, Share, ordered, validate
-from pipeline.corruptions.base import CORRUPTIONS, Corruption
+from pipeline.corruptions.base import CORRUPTIONS, Corruption, count_in
 from pipeline.errors import ParamsError
 
 Story = dict[str, Any]
@@ -30,8 +30,10 @@ class Tiles(Section):
 
 
 class RecipeSection(Section):
-    """A recipe's block in params.yaml. `undamaged_share` of the samples get no step that is
-    `on: input`; `profile`: what its shards hold (see `pipeline.shards`).
+    """A recipe's block in params.yaml. `photo_side_range`: the short side (px) of the photo that a
+    tile is taken to belong to, of which damage has its sizes; a tile larger than that is the whole
+    photo. `undamaged_share` of the samples get no step that is `on: input`; `profile`: what its
+    shards hold (see `pipeline.shards`).
     """
 
     sources: tuple[str, ...]
@@ -47,9 +49,9 @@ class RecipeSection(Section):
 
     @model_validator(mode="after")
     def _windows(self) -> RecipeSection:
-        side = max(cut.side for cut in (self.train, self.val, self.test))
-        if self.photo_side_range[0] < side:
-            rule = f"must start at the side of the largest tile, {side} px, or above"
+        side = min(cut.side for cut in (self.train, self.val, self.test))
+        if self.photo_side_range[1] < side:
+            rule = f"must reach the side of the smallest tile, {side} px, or beyond"
             raise broken("photo_side_range", rule)
         return self
 
@@ -153,7 +155,7 @@ def draw_steps(
                 "severity": round(node.corruption.severity(drawn), 4),
             }
             continue
-        for turn in range(int(rng.integers(node.repeat_range[0], node.repeat_range[1] + 1))):
+        for turn in range(count_in(node.repeat_range, rng)):
             chosen = _order(node, rng)
             yield from draw_steps(node.steps, (*path, turn), shape, rng_of, skipped, chosen)
 

@@ -18,7 +18,7 @@ from pipeline.seeds import seed_of
 
 Fill = Literal["color", "black", "white", "noise"]
 WORST = 0.75  # length × width of all strokes against the photo's short side squared
-Degrees = Annotated[float, Field(ge=0, le=180)]
+HalfTurn = Annotated[float, Field(ge=0, le=180)]
 
 
 @CORRUPTIONS.add
@@ -39,7 +39,7 @@ class Strokes(Scattered):
     pieces_range: tuple[Positive, Positive]
     length_range: tuple[Size, Size]
     width_range: tuple[Size, Size]
-    turn_range: tuple[Degrees, Degrees]
+    turn_range: tuple[HalfTurn, HalfTurn]
     opacity_range: tuple[Share, Share]
     fills: tuple[Fill, ...] = Field(min_length=1)
 

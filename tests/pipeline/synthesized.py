@@ -15,15 +15,16 @@ from tests.pipeline.test_shards import webdataset_members
 
 PARAMS = small_params()
 PARAMS["synthesis"]["samples_per_shard"] = 2  # many shards, so that a kill falls between some
+PARAMS["recipes"]["everything"]["train"]["per_photo"] = 8  # every family is drawn
 SECTION = SynthesisSection(**PARAMS["synthesis"])
 MEGAPIXELS = PARAMS["index"]["max_megapixels"]
 
 
-def synth(home, out, *words, cwd=None, keep_work=False, **environment):
-    """Every file of a fresh `synth aged`: name → bytes."""
+def synth(home, out, *words, recipe="aged", cwd=None, keep_work=False, **environment):
+    """Every file of a fresh `synth` of the recipe: name → bytes."""
     if not keep_work:
         shutil.rmtree(home / ".work", ignore_errors=True)
-    run_stage(cwd or home, "synth", "aged", "--out", out, *words, **environment)
+    run_stage(cwd or home, "synth", recipe, "--out", out, *words, **environment)
     return tree(out)
 
 

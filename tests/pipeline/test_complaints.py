@@ -11,7 +11,7 @@ import pytest
 
 from pipeline.complaints import did_you_mean, spell
 from pipeline.errors import ParamsError, SectionError
-from stages.check import validate_params
+from stages.validity import validate_params
 from tests.conftest import ROOT, load_yaml
 
 PARAMS = load_yaml(ROOT / "params.yaml")
@@ -48,7 +48,7 @@ RULES: list[tuple[str, Any, str]] = [
     ("textures.size", 65_536, "must be at most 4096, not 65536"),
     ("synthesis.photos_per_group", 0, "must be at least 1, not 0"),
     ("synthesis.samples_per_shard", 10**9, "must be at most 100000, not 1000000000"),
-    ("recipes.shapes.photo_side_range", [2, 3], "must start at the side of the largest tile, 160 "),
+    ("recipes.shapes.photo_side_range", [2, 3], "must reach the side of the smallest tile, 128 "),
     ("recipes.shapes.photo_side_range", [200, 10**6], ".1 must be at most 16384, not 1000000"),
     ("recipes.shapes.photo_side_range", [200.0, 300], ".0 must be a whole number, not 200.0"),
     ("recipes.shapes.undamaged_share", 1.5, "must be at most 1, not 1.5"),

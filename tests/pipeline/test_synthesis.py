@@ -12,6 +12,7 @@ import numpy as np
 import psutil
 import pytest
 
+from pipeline.corruptions import Recipe
 from pipeline.samples import unpack
 from pipeline.shards import read_manifest, read_samples
 from pipeline.splits import read_index
@@ -69,25 +70,50 @@ def assert_no_workers(home, seconds=10):
 # the same bytes
 
 
+@pytest.fixture(scope="module", params=["aged", "everything", "defects"])
+def alone(home, undisturbed, request):
+    """A recipe, and its files made by one process."""
+    if request.param == "aged":
+        return request.param, undisturbed
+    folder = home / f"undisturbed-{request.param}"
+    return request.param, synth(home, folder, "--workers", "1", recipe=request.param)
+
+
+@pytest.mark.slow
+def test_what_is_compared_has_every_family_of_its_recipe(home, alone):
+    recipe, _ = alone
+    folder = home / ("undisturbed" if recipe == "aged" else f"undisturbed-{recipe}")
+    told = {
+        step["family"]
+        for split in ("train", "val", "test")
+        for sample in read_samples(folder, split)
+        for step in sample.story["steps"]
+    }
+    wanted = Recipe.load(PARAMS, recipe, None).flat_steps()
+    assert told == {step.family for step in wanted}
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("num_workers", [1, 2, 4])
-def test_the_bytes_do_not_depend_on_the_number_of_processes(
-    home, undisturbed, tmp_path, num_workers
-):
-    assert synth(home, tmp_path / "out", "--workers", num_workers) == undisturbed
+def test_the_bytes_do_not_depend_on_the_number_of_processes(home, alone, tmp_path, num_workers):
+    recipe, files = alone
+    assert synth(home, tmp_path / "out", "--workers", num_workers, recipe=recipe) == files
 
 
 ENVIRONMENTS = [
     {"PYTHONHASHSEED": "1"},
     {"PYTHONHASHSEED": "99", "TZ": "Asia/Kolkata", "LC_ALL": "tr_TR.UTF-8", "LANG": "tr_TR.UTF-8"},
-    {"TZ": "America/St_Johns", "LC_ALL": "C", "COLUMNS": "20", "PYTHONUTF8": "0"},
-]
+    {"TZ": "America/St_Johns", "LC_ALL": "C", "COLUMNS": "20", "PYTHONUTF8": "0",
+     "OMP_NUM_THREADS": "4"},
+]  # fmt: skip
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
-def test_the_bytes_do_not_depend_on_the_environment(home, undisturbed, tmp_path, environment):
-    assert synth(home, tmp_path / "out", "--workers", "1", **environment) == undisturbed
+def test_the_bytes_do_not_depend_on_the_environment(home, alone, tmp_path, environment):
+    recipe, files = alone
+    made = synth(home, tmp_path / "out", "--workers", "1", recipe=recipe, **environment)
+    assert made == files
 
 
 def test_the_bytes_do_not_depend_on_the_working_folder(home, undisturbed, tmp_path):

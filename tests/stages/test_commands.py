@@ -62,6 +62,37 @@ def test_preview_draws_a_sheet_of_a_recipe_and_of_a_family(built: Path, photo: P
         assert width == 4 * 150 + 3 * 4 and height == 2 * (100 + 4 + 100) + 4
 
 
+def test_the_gallery_has_a_row_a_family_that_gets_worse_from_left_to_right(built: Path) -> None:
+    from pipeline.corruptions import CORRUPTIONS
+
+    run_stage(built, "preview", "--gallery", "-o", built / "gallery.png")
+    whole = picture(built / "gallery.png")[..., :3].astype(np.int16)
+    paper = (whole == 255).all(axis=2)
+    rows = cells_along(paper.mean(axis=1))
+    assert len(rows) == len(CORRUPTIONS.names())
+    for name, (top, bottom) in zip(CORRUPTIONS.names(), rows, strict=True):
+        columns = cells_along(paper[top:bottom].mean(axis=0))[-5:]
+        side = min(bottom - top, *(right - left for left, right in columns))
+        assert side > 200 and len(columns) == 5, name
+        cells = [whole[top : top + side, left : left + side] for left, _ in columns]
+        far = [float(np.abs(cell - cells[0]).mean()) for cell in cells]
+        assert far[4] > max(far[1], 0.5), (name, far)
+
+
+def test_a_gallery_of_one_family_on_ones_own_photo_as_jpeg(built: Path, photo: Path) -> None:
+    out = built / "gallery.jpg"
+    run_stage(built, "preview", photo, "--gallery", "--recipe", "tears", "-o", out)
+    height, width = picture(out).shape[:2]
+    assert out.read_bytes()[:2] == b"\xff\xd8" and 4 < width / height < 5
+
+
+def cells_along(paper: np.ndarray) -> list[tuple[int, int]]:
+    """Where runs of 100 px or more begin and end that are not mostly paper."""
+    edges = np.flatnonzero(np.diff(np.concatenate(([1], paper > 0.9, [1])).astype(int)))
+    runs = zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True)
+    return [(start, end) for start, end in runs if end - start >= 100]
+
+
 def test_show_lists_keys_tells_a_story_and_draws_it(built: Path) -> None:
     listed = run_stage(built, "show").stdout
     key = re.search(r"[0-9a-f]{64}_\d{4}_\d{2}", listed)
@@ -171,7 +202,7 @@ REFUSED = {
     "no pairs": ["evaluate", [], ["leaderboard"], "evaluate must be a map of names, not []"],
     "empty pair": ["evaluate.aged_unet-aged", 5, ["evaluate", "dual"], "'dual': is no pair"],
     "windows": ["recipes.aged.photo_side_range", [2, 3], ["synth", "aged"],
-                "recipes.aged.photo_side_range must start at the side of the largest tile, 64 px"],
+                "recipes.aged.photo_side_range must reach the side of the smallest tile, 64 px"],
     "check": ["train.aged_unet.optimizers.restorer.lr", "fast", ["check"],
               "train.aged_unet.optimizers.restorer.lr must be a number, not 'fast'"],
 }  # fmt: skip

@@ -18,6 +18,8 @@ from tests.conftest import ROOT, load_yaml, run_stage, small_params, write_param
 PARAMS = load_yaml(ROOT / "params.yaml")
 FAMILIES = CORRUPTIONS.names()
 Array = np.ndarray
+LEAST = 0.6  # of a mask must have changed; not all, for black damage on black changes nothing
+FEW = 20  # px of a mask that are too few to say
 
 
 @pytest.fixture(scope="session")
@@ -75,6 +77,22 @@ def apply(corruption: Corruption, tile: Array, drawn: Any) -> tuple[Array, Array
     assert out.ndim == 3 and out.shape[:2] == tile.shape[:2] == mask.shape
     assert out.shape[2] in (1, tile.shape[2])
     assert mask.size == np.count_nonzero((mask == 0) | (mask == 255))
+    return out, mask
+
+
+def owes(
+    corruption: Corruption, tile: Array, drawn: dict, least: float = LEAST
+) -> tuple[Array, Array]:
+    """Apply, and hold the mask against what changed: nothing outside of it, and `least` of it."""
+    out, mask = apply(corruption, tile, drawn)
+    if corruption.extent == "global":
+        assert not mask.any()
+        return out, mask
+    assert out.shape == tile.shape
+    changed, marked = (out != tile).any(axis=2), mask != 0
+    assert not (changed & ~marked).any()
+    if np.count_nonzero(marked) >= FEW:
+        assert np.count_nonzero(changed) >= least * np.count_nonzero(marked)
     return out, mask
 
 

@@ -1,5 +1,10 @@
 """What all families share: which tiles they take, ranges that go from low to high, and draws."""
 
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,6 +15,7 @@ from pipeline.config import validate
 from pipeline.corruptions import CORRUPTIONS
 from pipeline.corruptions.base import about, check_tile, count_in, one_of, share_in, size_in
 from pipeline.errors import ImageError, ParamsError
+from tests.conftest import ROOT
 from tests.pipeline.corruptions.conftest import FAMILIES, photo_tile
 
 PHOTO = photo_tile(8, 9)
@@ -84,3 +90,42 @@ def test_small_and_large_sizes_are_equally_frequent_by_ratio() -> None:
 def test_a_range_about_nothing_is_still_a_range_of_sizes() -> None:
     assert about(0.2, 0.05) == (0.95 * 0.2, 1.05 * 0.2)
     assert about(0.0, 0.1) == (1e-6, 1e-6)
+
+
+ALONE = """
+import json, sys
+sys.modules["torch"] = None  # an import of it fails
+import numpy as np
+from pipeline import seeds
+from pipeline.corruptions import CORRUPTIONS, Recipe
+
+steps, changed = [], []
+tile = np.random.default_rng(0).integers(0, 256, (40, 56, 3), np.uint8)
+for name in sorted(set(CORRUPTIONS.names()) - {"texture"}):
+    family = CORRUPTIONS[name].at(0.8)
+    out, mask = family.apply(tile, family.draw((40, 56), seeds.rng(0, name)))
+    assert mask.shape == out.shape[:2] == tile.shape[:2]
+    changed += [name] * bool((out != tile).any())
+    fields = family.model_dump(mode="json")
+    steps.append({"family": name, "on": "input", "probability": 1.0, **fields})
+cut = {"side": 40, "per_photo": 1, "variants": 1}
+recipe = {"sources": ["mine"], "photo_side_range": [40, 40], "undamaged_share": 0.0,
+          "profile": "png", "train": cut, "val": cut, "test": cut, "steps": steps}
+made = Recipe.load({"recipes": {"all": recipe}}, "all", None).damage(
+    tile, lambda *purpose: seeds.rng(0, *purpose))
+rooms = sorted({name.split(".")[1] for name in sys.modules if name.startswith("pipeline.")})
+print(json.dumps([changed, [step["family"] for step in made.story["steps"]], rooms]))
+"""
+
+
+def test_damage_needs_no_torch_no_project_and_no_other_room(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", ALONE], cwd=tmp_path, capture_output=True, text=True, check=False,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    changed, told, rooms = json.loads(done.stdout)
+    assert changed == told == sorted(set(FAMILIES) - {"texture"})
+    neighbors = {"errors", "complaints", "config", "seeds", "images", "png", "files"}
+    assert "corruptions" in rooms and set(rooms) <= {"corruptions", *neighbors}
+    assert not list(tmp_path.iterdir())

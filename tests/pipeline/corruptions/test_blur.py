@@ -6,12 +6,21 @@ import numpy as np
 import pytest
 
 from pipeline import seeds
-from pipeline.corruptions.blur import KINDS as ALL
-from pipeline.corruptions.blur import Blur
-from pipeline.corruptions.kernels import bell, convolve, disc, line, sinc
-from tests.pipeline.corruptions.conftest import Array, apply, mse, real_photos
+from pipeline.config import validate
+from pipeline.corruptions.blur import KINDS, Blur
+from pipeline.errors import SectionError
+from tests.pipeline.corruptions.conftest import PARAMS, Array, apply, mse, real_photos
 
-KINDS = ("gaussian", "anisotropic", "motion", "defocus")
+SIDES = [end for one in PARAMS["recipes"].values() for end in one["photo_side_range"]]
+TURNED = [kind for kind in KINDS if kind == "motion" or kind.endswith("anisotropic")]
+SMOOTH = [kind for kind in KINDS if kind != "sinc"]  # no negative weights
+
+
+def numbers(kind: str, spread: float, angle: float = 0.0, ratio: float = 1.0) -> dict:
+    """A story's: Gaussian where the shape allows, and cut far out."""
+    drawn = {"kind": kind, "size": 0.01, "spread": spread, "angle": angle, "reach": 4 * spread}
+    ratio = ratio if kind.endswith("anisotropic") else 1.0
+    return drawn | {"ratio": ratio, "beta": 2.0 if "plateau" in kind else 1.0}
 
 
 def blurred_point(kind: str, spread: float, angle: float = 0.0, ratio: float = 0.5) -> Array:
@@ -24,8 +33,7 @@ def blurred_point(kind: str, spread: float, angle: float = 0.0, ratio: float = 0
             tile = np.zeros((side + 8, side + 8, 1), np.uint8)
             size = 3 if spread > 2.5 else 1
             tile[reach + down :, reach + right :][:size, :size] = 255
-            drawn = {"kind": kind, "size": 0.01, "spread": spread, "angle": angle, "ratio": ratio}
-            out, _ = apply(Blur.at(0.5), tile, drawn)
+            out, _ = apply(Blur.at(0.5), tile, numbers(kind, spread, angle, ratio))
             total += out[down : down + side, right : right + side, 0]
     return total / total.sum()
 
@@ -38,7 +46,9 @@ def moments(kernel: Array) -> tuple[float, float]:
     return float(values[1] ** 0.5), float(max(values[0], 0) ** 0.5)
 
 
-MEASURABLE = [(kind, s) for kind in ("gaussian", "defocus", "motion") for s in (0.8, 1.5, 3.0)]
+EVEN = ("gaussian", "defocus", "motion", "generalized")
+MEASURABLE = [(kind, s) for kind in EVEN for s in (0.8, 1.5, 3.0)]
+MEASURABLE += [(kind, s) for kind in ("anisotropic", "generalized_anisotropic") for s in (1.5, 3.0)]
 
 
 @pytest.mark.parametrize(("kind", "spread"), [*MEASURABLE, ("motion", 5.0)])
@@ -48,12 +58,14 @@ def test_the_spread_is_the_deviation_of_the_kernel(kind: str, spread: float) -> 
     assert abs((long**2 - own) ** 0.5 / spread - 1) < 0.15
     if kind == "motion":
         assert short < 1.3
+    elif kind.endswith("anisotropic"):
+        assert abs((short**2 - own) ** 0.5 / spread - 0.5) < 0.1
     else:
         assert short > 0.85 * long
 
 
 @pytest.mark.parametrize("angle", [0.0, 30.0, 90.0, 135.0])
-@pytest.mark.parametrize("kind", ["motion", "anisotropic"])
+@pytest.mark.parametrize("kind", TURNED)
 def test_a_direction_is_kept(kind: str, angle: float) -> None:
     kernel = blurred_point(kind, 1.8, angle, 0.3)
     y, x = np.mgrid[: kernel.shape[0], : kernel.shape[1]].astype(float)
@@ -67,12 +79,20 @@ def edge(kind: str, spread: float) -> Array:
     """A vertical edge after blur, 0 to 1."""
     tile = np.zeros((9, 400, 1), np.uint8)
     tile[:, 200:] = 255
-    drawn = {"kind": kind, "size": 0.01, "spread": spread, "angle": 0.0, "ratio": 1.0}
-    return apply(Blur.at(0.5), tile, drawn)[0][4, :, 0] / 255
+    return apply(Blur.at(0.5), tile, numbers(kind, spread))[0][4, :, 0] / 255
+
+
+def deviation_of(kind: str) -> float:
+    """Of a kernel of spread 1 as its formula says, cut where `numbers` cuts it."""
+    if "plateau" not in kind:
+        return 1.0
+    y, x = np.mgrid[-4:4:401j, -4:4:401j]
+    heights = 1 / (1 + (x * x + y * y) ** 2)
+    return float(((heights * x * x).sum() / heights.sum()) ** 0.5)
 
 
 @pytest.mark.parametrize("spread", [1.0, 2.5, 4.0, 7.0, 12.0, 25.0])
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", SMOOTH)
 def test_an_edge_widens_with_the_spread_at_any_size(kind: str, spread: float) -> None:
     found = edge(kind, spread)
     assert (np.diff(found) >= -0.005).all()
@@ -81,7 +101,26 @@ def test_an_edge_widens_with_the_spread_at_any_size(kind: str, spread: float) ->
     center = (weights * across).sum() / weights.sum()
     deviation = ((weights * (across - center) ** 2).sum() / weights.sum()) ** 0.5
     assert abs(center - 199.5) < 0.3 + 0.02 * spread
-    assert abs(deviation / spread - 1) < 0.12
+    assert abs(deviation / spread / deviation_of(kind) - 1) < 0.12
+
+
+@pytest.mark.parametrize("spread", [1.0, 2.5, 4.0, 7.0])
+def test_a_sinc_cuts_waves_shorter_than_its_spread_says_at_any_size(spread: float) -> None:
+    def kept(wave: float) -> float:
+        row = 127.5 + 100 * np.sin(math.tau * np.arange(400) / wave)
+        tile = np.broadcast_to(row[None, :, None], (90, 400, 1)).astype(np.uint8)
+        out = apply(Blur.at(0.5), tile, numbers("sinc", spread) | {"reach": 20 * spread})[0]
+        return float(out[45, 100:-100].std() / tile[45, 100:-100].std())
+
+    assert kept(1.6 * math.tau * spread) > 0.8
+    assert 0.25 < kept(math.tau * spread) < 0.75
+    assert kept(0.6 * math.tau * spread) < 0.2
+
+
+@pytest.mark.parametrize("spread", [700.0, 900.0])
+def test_a_line_of_hundreds_of_pieces_keeps_the_light(spread: float) -> None:
+    tile = np.full((6, 8, 1), 250, np.uint8)
+    np.testing.assert_array_equal(apply(Blur.at(0.5), tile, numbers("motion", spread))[0], tile)
 
 
 def test_a_disc_is_even_and_ends_while_a_gaussian_fades() -> None:
@@ -99,12 +138,11 @@ def test_the_mean_light_stays() -> None:
             assert abs(out.mean() - photo.mean()) < 1.5
 
 
-@pytest.mark.parametrize("kind", ALL)
+@pytest.mark.parametrize("kind", KINDS)
 def test_gradients_fall_as_the_spread_grows(kind: str) -> None:
     photo, last = real_photos(200)[0], np.inf
     for spread in (0.5, 1.0, 2.0, 4.0, 6.0):
-        drawn = {"kind": kind, "size": 0.01, "spread": spread, "angle": 20.0, "ratio": 0.5}
-        drawn |= {"beta": 1.5, "reach": 4 * spread}
+        drawn = numbers(kind, spread, 20.0, 0.5) | {"beta": 1.5}
         out = Blur.at(0.5).apply(photo, drawn)[0].astype(float)
         energy = float((np.diff(out, axis=1) ** 2).mean())
         assert energy < 0.9 * last
@@ -113,7 +151,7 @@ def test_gradients_fall_as_the_spread_grows(kind: str) -> None:
 
 def test_enlarging_after_shrinking_hardly_shows() -> None:
     photo = real_photos(300)[0]
-    for kind in ALL:  # each is shrunk from a certain spread on
+    for kind in KINDS:  # each is shrunk from a certain spread on
         drawn = {"kind": kind, "size": 0, "angle": 20.0, "ratio": 0.6, "beta": 1.5, "reach": 16}
         outs = [
             Blur.at(0.5).apply(photo, drawn | {"spread": spread})[0] for spread in (3.9, 4.0, 4.1)
@@ -127,43 +165,32 @@ def test_spreads_are_shares_of_the_photo() -> None:
     assert spreads == [3.0, 6.0]
 
 
-@pytest.mark.parametrize(
-    "weights", [disc(5), disc(1.3), line(9.5, 33.0), bell(2.0, 0.7, 60.0, 1.0), sinc(5.0, 10)]
-)
-def test_a_kernel_gives_the_exact_sum_rounded(weights: Array) -> None:
-    tile = seeds.field(3).integers(0, 256, (70, 90, 3), np.uint8)
-    total, reach = int(weights.sum()), len(weights) // 2
-    if total % 2 == 0:
-        weights = weights.copy()
-        weights[reach, reach] += 1
-        total += 1
-    wide = np.pad(tile.astype(np.int64), ((reach, reach), (reach, reach), (0, 0)), "reflect")
-    exact = sum(
-        int(weights[y, x]) * wide[y : y + 70, x : x + 90]
-        for y in range(len(weights))
-        for x in range(len(weights))
-    )
-    rounded = np.clip((2 * exact + total) // (2 * total), 0, 255)
-    np.testing.assert_array_equal(convolve(tile, weights), rounded)
-
-
-def test_kernels_are_round_or_straight_and_centered() -> None:
-    for weights in (disc(4.2), bell(1.5, 1.5, 0.0, 1.0)):
-        np.testing.assert_array_equal(weights, weights.T)
-        np.testing.assert_array_equal(weights, weights[::-1])
-    upright = line(8, 90.0)
-    assert np.count_nonzero(upright.sum(axis=0)) == 1
-    np.testing.assert_array_equal(upright, upright[::-1])
-    for angle in range(0, 180, 7):
-        assert len(line(10, float(angle))) <= 11
-
-
 def test_kinds_come_as_often_as_their_weights_say() -> None:
     kinds = {"gaussian": 0.45, "plateau": 0.12, "sinc": 0.43}
     corruption = Blur.model_validate(Blur.at(0.5).model_dump() | {"kinds": kinds})
     drawn = [corruption.draw((64, 64), seeds.rng(7, number))["kind"] for number in range(2000)]
     for kind, weight in kinds.items():
         assert abs(drawn.count(kind) / 2000 - weight) < 0.035
+
+
+def test_weights_are_of_any_sum_and_may_be_zero() -> None:
+    kinds = {"motion": 0, "gaussian": 45, "sinc": 55, "defocus": 0}
+    corruption = with_kinds(kinds)
+    drawn = [corruption.draw((64, 64), seeds.rng(7, number))["kind"] for number in range(1000)]
+    assert set(drawn) == {"gaussian", "sinc"}
+    assert abs(drawn.count("gaussian") / 1000 - 0.45) < 0.05
+
+
+@pytest.mark.parametrize("kinds", [{"gaussian": 0.0}, {"gaussian": 0, "sinc": 0}])
+def test_no_weight_at_all_is_told_in_one_line(kinds: dict) -> None:
+    with pytest.raises(SectionError) as told:
+        with_kinds(kinds)
+    assert "blur.kinds must give a kind a weight above 0" in str(told.value)
+    assert "\n" not in str(told.value)
+
+
+def with_kinds(kinds: dict, **changes: object) -> Blur:
+    return validate(Blur.at(0.5).model_dump() | {"kinds": kinds, **changes}, "blur", Blur)
 
 
 def test_betas_are_half_peaked_and_half_flat() -> None:
@@ -175,6 +202,34 @@ def test_betas_are_half_peaked_and_half_flat() -> None:
     assert abs((betas["generalized"] < 1).mean() - 0.5) < 0.07
     assert betas["generalized"].min() < 0.55 and betas["generalized"].max() > 3.8
     assert abs((betas["plateau"] == 1).mean() - 0.5) < 0.07 and betas["plateau"].max() <= 2
+
+
+def test_kernels_and_their_waves_are_those_published() -> None:
+    ranges = {"wave_range": (0.005, 0.025), "reach_range": (0.0075, 0.025)}
+    corruption = with_kinds({"sinc": 1.0}, **ranges)
+    draws = [corruption.draw((400, 400), seeds.rng(7, number)) for number in range(4000)]
+    reaches = [one["reach"] for one in draws]
+    assert set(reaches) == set(range(3, 11))  # 7×7 to 21×21, each as often
+    assert all(abs(reaches.count(reach) / 4000 - 1 / 8) < 0.02 for reach in set(reaches))
+    for reach in range(3, 11):
+        omegas = [1 / one["spread"] for one in draws if one["reach"] == reach]
+        lowest = math.pi / 3 if reach < 6 else math.pi / 5  # below 13×13, and from there on
+        assert lowest - 0.01 < min(omegas) < lowest + 0.04
+        assert math.pi - 0.04 < max(omegas) < math.pi + 0.01
+
+
+@pytest.mark.parametrize("side", sorted({*SIDES, *range(min(SIDES), max(SIDES), 64)}))
+def test_no_sinc_amplifies_the_finest_lines_on_photos_of_any_size(side: int) -> None:
+    """Waves shorter than two pixels would."""
+    corruption = with_kinds({"sinc": 1.0}, wave_range=(0.005, 0.025), reach_range=(0.0075, 0.025))
+    lines = np.full((48, 48, 1), 100, np.uint8)
+    lines[:, ::2] = 156
+    for number in range(20):
+        drawn = corruption.draw((48, 48, side), seeds.rng(7, number))
+        for told in (drawn, drawn | {"spread": 0.005 * side / math.tau}):
+            out = apply(corruption, lines, told)[0].astype(float)
+            assert abs(np.diff(out[24, :, 0])).max() < 1.1 * 56
+        assert drawn["spread"] >= 2 / math.tau - 0.001
 
 
 def test_waves_are_even_in_frequency_and_fit_their_kernel() -> None:
@@ -191,6 +246,5 @@ def test_waves_are_even_in_frequency_and_fit_their_kernel() -> None:
 def test_a_sinc_rings_beside_an_edge() -> None:
     tile = np.full((40, 80, 1), 60, np.uint8)
     tile[:, 40:] = 190
-    drawn = {"kind": "sinc", "size": 0.01, "spread": 1.0, "angle": 0.0, "ratio": 1.0}
-    row = apply(Blur.at(0.5), tile, drawn | {"beta": 1.0, "reach": 10.0})[0][20, :, 0]
+    row = apply(Blur.at(0.5), tile, numbers("sinc", 1.0) | {"reach": 10})[0][20, :, 0]
     assert row.max() > 198 and row.min() < 52

@@ -1,8 +1,7 @@
 """Every damage family keeps the contract: JSON numbers, pure, replayable, its mask exact, its
-severity true, its sizes those of the photo."""
+sizes those of the photo."""
 
 import json
-import math
 from functools import cache
 from pathlib import Path
 
@@ -14,35 +13,23 @@ from skimage import data
 
 from pipeline import seeds
 from pipeline.config import validate
-from pipeline.corruptions import CORRUPTIONS, Corruption
+from pipeline.corruptions import CORRUPTIONS
 from tests.pipeline.corruptions import pins
 from tests.pipeline.corruptions.conftest import (
     FAMILIES,
+    FEW,
     Array,
     apply,
     family,
-    mse,
+    owes,
     photo_tile,
-    real_photos,
 )
 
 SHAPES = [(64, 64), (65, 97), (7, 513), (1, 80), (80, 1), (1, 1), (1, 4), (4, 1), (3, 2)]
-SEVERITIES = (0.0, 0.25, 0.5, 0.75, 1.0)
-NUM_SEEDS = 200
+LEAST_ON_GRAY = {"tears": 0.7}  # what lies behind a tear is often as gray as the tile
 LOCAL = [name for name in FAMILIES if CORRUPTIONS[name].extent == "local"]
 
 each_family = pytest.mark.parametrize("name", FAMILIES)
-
-
-def owes(corruption: Corruption, name: str, tile: Array, drawn: dict) -> None:
-    """Apply, and hold the mask against what changed."""
-    out, mask = apply(corruption, tile, drawn)
-    if corruption.extent == "global":
-        assert not mask.any()
-        return
-    assert out.shape == tile.shape
-    far = np.abs(out.astype(np.int16) - tile) > 0
-    assert not (far.any(axis=2) & (mask == 0)).any()
 
 
 @each_family
@@ -84,9 +71,9 @@ def test_every_family_takes_any_tile(name: str, bank: Path) -> None:
                 tile = photo_tile(*shape, channels)
                 for number, photo_side in enumerate((300, 60, 2000)):
                     rng = seeds.rng(7, name, number)
-                    owes(corruption, name, tile, corruption.draw((*shape, photo_side), rng))
+                    owes(corruption, tile, corruption.draw((*shape, photo_side), rng))
                 rng = seeds.rng(7, name, "photo")
-                owes(corruption, name, tile, corruption.draw(shape, rng))
+                owes(corruption, tile, corruption.draw(shape, rng))
 
 
 @each_family
@@ -118,8 +105,22 @@ def test_any_numbers_give_sound_damage(
     corruption = validate(made.model_dump(), name, type(made)).bind(bank)
     shape = (height, width) if photo_side is None else (height, width, photo_side)
     drawn = corruption.draw(shape, seeds.field(seed))
-    owes(corruption, name, photo_tile(height, width, channels), json.loads(json.dumps(drawn)))
+    owes(corruption, photo_tile(height, width, channels), json.loads(json.dumps(drawn)))
     assert 0 <= corruption.severity(drawn) <= 1
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@each_family
+def test_the_mask_is_where_a_gray_tile_changed(name: str, channels: int, bank: Path) -> None:
+    tile = seeds.field(channels).integers(108, 149, (80, 96, channels), np.uint8)
+    num_marked = 0
+    for severity in (0.05, 0.3, 0.6, 1.0):
+        corruption = CORRUPTIONS[name].at(severity).bind(bank)
+        for number in range(16):
+            drawn = corruption.draw((80, 96, (80, 300)[number % 2]), seeds.rng(7, name, number))
+            _, mask = owes(corruption, tile, drawn, LEAST_ON_GRAY.get(name, 0.85))
+            num_marked += np.count_nonzero(mask)
+    assert (num_marked > 64 * FEW) == (name in LOCAL)
 
 
 @each_family
@@ -147,52 +148,6 @@ def test_a_shape_without_photo_side_means_the_tile_is_the_photo(name: str, bank:
     corruption = family(name, bank)
     short = corruption.draw((64, 80), seeds.rng(7, name))
     assert short == corruption.draw((64, 80, 64), seeds.rng(7, name))
-
-
-# severity
-
-
-@cache
-def damage_at(name: str, bank: Path, severity: float) -> tuple[list[float], float]:
-    """Severities of 200 draws, each for a whole photo, and the mean squared error that they do."""
-    corruption, photos = CORRUPTIONS[name].at(severity).bind(bank), real_photos(96)
-    found, total = [], 0.0
-    for number in range(NUM_SEEDS):
-        photo = photos[number % len(photos)]
-        drawn = corruption.draw(photo.shape[:2], seeds.rng(7, name, number))
-        found.append(corruption.severity(drawn))
-        total += mse(photo, corruption.apply(photo, drawn)[0])
-    return found, total / NUM_SEEDS
-
-
-@each_family
-def test_no_severity_changes_nothing(name: str, bank: Path) -> None:
-    found, error = damage_at(name, bank, 0.0)
-    assert set(found) == {0.0} and error == 0.0
-    corruption, photo = CORRUPTIONS[name].at(0.0).bind(bank), real_photos(96)[0]
-    for number in range(5):
-        drawn = corruption.draw((*photo.shape[:2], 400), seeds.rng(7, name, number))
-        out, mask = corruption.apply(photo, drawn)
-        np.testing.assert_array_equal(out, photo)
-        assert not mask.any()
-
-
-@pytest.mark.parametrize("severity", SEVERITIES)
-@each_family
-def test_every_draw_has_about_the_severity_asked_for(
-    name: str, severity: float, bank: Path
-) -> None:
-    found, _ = damage_at(name, bank, severity)
-    assert max(abs(one - severity) for one in found) <= 0.12
-    assert min(found) >= 0 and max(found) <= 1
-
-
-@each_family
-def test_more_severity_is_more_damage(name: str, bank: Path) -> None:
-    errors = [damage_at(name, bank, severity)[1] for severity in SEVERITIES]
-    assert all(math.isfinite(error) for error in errors)
-    assert errors == sorted(set(errors)), errors
-    assert errors[-1] > 2
 
 
 # sizes belong to the photo, not to the tile
@@ -224,13 +179,9 @@ def test_a_small_tile_sees_its_part_of_the_photo_and_no_more(name: str, bank: Pa
 def test_all_of_a_large_photo_at_once(name: str, bank: Path) -> None:
     corruption = CORRUPTIONS[name].at(0.5).bind(bank)
     drawn = corruption.draw(twelve_megapixels().shape[:2], seeds.rng(7, name))
-    out, mask = corruption.apply(twelve_megapixels(), drawn)
-    assert out.shape == twelve_megapixels().shape and mask.shape == out.shape[:2]
+    out, mask = owes(corruption, twelve_megapixels(), drawn)
     if corruption.extent == "local":
         assert mask.any()
-        rows = slice(1000, 1400)
-        part = out[rows].astype(np.int16) - twelve_megapixels()[rows]
-        assert np.abs(part).max(axis=2)[mask[rows] == 0].max(initial=0) == 0
     else:
         assert (out[::97, ::89] != twelve_megapixels()[::97, ::89]).any()
 

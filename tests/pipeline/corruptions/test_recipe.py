@@ -58,6 +58,26 @@ def test_every_recipe_of_the_project_replays_from_its_story(name: str, bank: Pat
         assert low <= damaged.story["photo_side"] <= high
 
 
+def test_a_nominal_photo_may_be_smaller_than_a_tile(bank: Path) -> None:
+    sides = {"train": 48, "val": 64, "test": 80}
+    tiles = {split: {"side": n, "per_photo": 1, "variants": 1} for split, n in sides.items()}
+    known = families_of_params()
+    steps = [step(name, **known[name].model_dump(mode="json")) for name in FAMILIES]
+    recipe = Recipe.load(params_with(*steps, photo_side_range=[10, 48], **tiles), "mine", bank)
+    tile, told = photo_tile(80, 80), set()
+    for number in range(12):
+        made = recipe.damage(tile, lambda *purpose, n=number: seeds.rng(7, n, *purpose))
+        told.add(made.story["photo_side"])
+        assert made.corrupted.shape[:2] == tile.shape[:2] and made.mask.any()
+        again = recipe.replay(tile, json.loads(json.dumps(made.story)))
+        np.testing.assert_array_equal(made.corrupted, again.corrupted)
+    assert len(told) > 6 and max(told) <= 48
+    with pytest.raises(ParamsError) as refused:
+        Recipe.load(params_with(*steps, photo_side_range=[10, 47], **tiles), "mine", bank)
+    told_of = "recipes.mine.photo_side_range must reach the side of the smallest tile, 48 px"
+    assert refused.value.lines[0].startswith(f"params: {told_of}")
+
+
 def test_probability_0_never_and_1_always_damages() -> None:
     tile = photo_tile(64, 64)
     for number in range(20):

@@ -1,0 +1,197 @@
+"""Is every section of params.yaml right, and does every name in it name something?"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from stages.recipes import reads_of
+
+SECTIONS = (
+    "seed", "sources", "index", "textures", "synthesis", "recipes", "synth", "systems", "train",
+    "evaluate",
+)  # fmt: skip
+Pair = tuple[str, str, str]  # where in the params, a system, a recipe
+
+
+def validate_params(root: Path, params: dict[str, Any]) -> list[Any]:
+    """Every section against its type, and every name against what it must name; all problems at
+    once."""
+    from pipeline.config import read_seed
+
+    attempt = _Attempts(params)
+    attempt.problems += _unknown_sections(params)
+    attempt(read_seed, params)
+    _check_data(attempt)
+    _check_recipes(attempt, root)
+    _check_systems(attempt)
+    pairs = [*_check_train(attempt), *_check_evaluate(attempt)]
+    for where, system, recipe in [] if attempt.problems else pairs:
+        attempt(_check_colors, params, where, system, recipe)
+    return attempt.problems
+
+
+class _Attempts:
+    """Calls what reads the params, and keeps the ParamsErrors that it raises."""
+
+    def __init__(self, params: dict[str, Any]) -> None:
+        self.params = params
+        self.problems: list[Any] = []
+        self._blocks: dict[str, Mapping[str, Any]] = {}
+
+    def __call__(self, action: Callable[..., Any], *arguments: Any) -> Any:
+        """What the action returns; None, if it failed."""
+        from pipeline.errors import ParamsError
+
+        try:
+            return action(*arguments)
+        except ParamsError as error:
+            self.problems.append(error)
+            return None
+
+    def blocks(self, name: str) -> Mapping[str, Any]:
+        """A section that is a map of names; empty, if it is none."""
+        from pipeline.config import read_names
+
+        if name not in self._blocks:
+            self._blocks[name] = self(read_names, self.params, name) or {}
+        return self._blocks[name]
+
+
+def _check_data(attempt: _Attempts) -> None:
+    """What photos are indexed, textures drawn, and shards filled by; and the sources."""
+    from pipeline.config import section
+    from pipeline.sources import make_source
+    from pipeline.splits import IndexSection
+    from pipeline.textures import TexturesSection
+    from pipeline.tiling import SynthesisSection
+
+    attempt(section, attempt.params, "index", IndexSection)
+    attempt(section, attempt.params, "textures", TexturesSection)
+    attempt(section, attempt.params, "synthesis", SynthesisSection)
+    for name, block in attempt.blocks("sources").items():
+        attempt(make_source, name, block)
+
+
+def _check_recipes(attempt: _Attempts, root: Path) -> None:
+    """Recipes, and those of them that `synth` names, with what they read."""
+    from pipeline.config import lookup
+    from pipeline.corruptions import Recipe
+
+    params = attempt.params
+    for name in attempt.blocks("recipes"):
+        recipe = attempt(Recipe.load, params, name, None)
+        for source in recipe.section.sources if recipe else ():
+            attempt(_check_known, params, f"recipes.{name}.sources", source, "sources")
+        if recipe and name in attempt.blocks("synth"):
+            attempt(_check_reads, root, params, recipe)
+    for name in attempt.blocks("synth"):
+        attempt(lookup, params, f"recipes.{name}")
+
+
+def _check_systems(attempt: _Attempts) -> None:
+    from pipeline.config import section
+    from pipeline.systems import SYSTEMS
+
+    for name in attempt.blocks("systems"):
+        kind = attempt(SYSTEMS.__getitem__, name)
+        if kind:
+            attempt(section, attempt.params, f"systems.{name}", kind.section_type)
+
+
+def _check_train(attempt: _Attempts) -> Iterator[Pair]:
+    """Trainings; where each stands, its system and its recipe."""
+    from pipeline.config import lookup, section
+    from pipeline.training import TrainSection
+
+    for name in attempt.blocks("train"):
+        where = f"train.{name}"
+        attempt(lookup, attempt.params, f"systems.{name}")
+        block = attempt(section, attempt.params, where, TrainSection)
+        if block:
+            attempt(_check_known, attempt.params, f"{where}.recipe", block.recipe, "synth")
+            yield where, name, block.recipe
+
+
+def _check_evaluate(attempt: _Attempts) -> Iterator[Pair]:
+    """Evaluations; where each stands, its system and its recipe."""
+    from pipeline.config import section
+    from pipeline.evaluation import EvaluateSection
+    from pipeline.systems.baselines import BASELINES
+
+    for name in attempt.blocks("evaluate"):
+        where = f"evaluate.{name}"
+        block = attempt(section, attempt.params, where, EvaluateSection)
+        if block:
+            attempt(_check_known, attempt.params, f"{where}.system", block.system, "train")
+            attempt(_check_known, attempt.params, f"{where}.recipe", block.recipe, "synth")
+            for baseline in block.baselines:
+                attempt(BASELINES.__getitem__, baseline)
+            yield where, block.system, block.recipe
+
+
+def _check_reads(root: Path, params: dict[str, Any], recipe: Any) -> None:
+    """``synth.<recipe>.reads`` must name exactly the code and data that the recipe draws with, and
+    fill the places that dvc.yaml has for them."""
+    from pipeline.complaints import MEND, spell
+    from pipeline.config import lookup
+    from pipeline.errors import ParamsError
+
+    reads = lookup(params, f"synth.{recipe.name}.reads")
+    if not isinstance(reads, list) or not all(isinstance(read, str) for read in reads):
+        what = f"synth.{recipe.name}.reads must be a list of paths, not {spell(reads)}"
+        raise ParamsError("params", what, MEND)
+    pipeline = root / "dvc.yaml"
+    found = pipeline.is_file()
+    named = re.findall(r"item\.reads\[\d+\]", pipeline.read_text("utf-8")) if found else reads
+    places = len(set(named)) if found else len(reads)
+    wanted = reads_of(recipe, places)
+    if set(reads) != set(wanted) or len(reads) != places:
+        where = f"params: synth.{recipe.name}.reads"
+        raise ParamsError(where, "does not fit the recipe", f"write [{', '.join(wanted)}]")
+
+
+def _check_colors(params: dict[str, Any], where: str, system: str, recipe: str) -> None:
+    """A recipe's pictures, gray or RGB, must be those that the system takes."""
+    import numpy as np
+
+    from pipeline import seeds
+    from pipeline.config import read_seed
+    from pipeline.corruptions import Recipe
+    from pipeline.systems import make_system
+    from stages.devices import check_channels
+
+    steps = [
+        step for step in Recipe.load(params, recipe, None).flat_steps() if step.on == "both"
+    ]  # the others never change the number of channels, and may need files
+    tile = np.zeros((8, 8, 3), np.uint8)
+    for step in steps:
+        drawn = step.corruption.draw(tile.shape[:2], seeds.rng(0, "check"))
+        tile, _ = step.corruption.apply(tile, drawn)
+    network, _ = make_system(system, params, read_seed(params))
+    check_channels(network, where, recipe, [tile.shape[2]])
+
+
+def _unknown_sections(params: dict[str, Any]) -> list[Any]:
+    from pipeline.complaints import did_you_mean
+    from pipeline.errors import ParamsError
+
+    unknown = [name for name in params if name not in SECTIONS]
+    hints = [did_you_mean(name, SECTIONS).removeprefix(", ") or "remove it" for name in unknown]
+    return [
+        ParamsError("params", f"{name} is an unknown section", hint)
+        for name, hint in zip(unknown, hints, strict=True)
+    ]
+
+
+def _check_known(params: dict[str, Any], where: str, name: str, home: str) -> None:
+    """`name`, which stands at `where`, must be an entry of the section `home`."""
+    from pipeline.complaints import did_you_mean
+    from pipeline.errors import ParamsError
+
+    names = list(params.get(home) or [])
+    if name not in names:
+        hint = f"use one of {', '.join(names)}{did_you_mean(name, names)}"
+        raise ParamsError(f"params: {where}", f"{name!r} is not among {home}", hint)
