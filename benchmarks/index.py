@@ -18,14 +18,14 @@ import numpy as np
 from benchmarks._project import SEED
 from benchmarks._timing import cpu_seconds, one_thread, row
 from pipeline import seeds
-from pipeline.candidates import Candidate
+from pipeline.candidates import BATCH, Candidate
 from pipeline.executors import Processes
 from pipeline.files import sha256_bytes, write_bytes
 from pipeline.images import Array, encode_jpeg, resize, to_gray, to_rgb
-from pipeline.indexing import BATCH, build_index
+from pipeline.indexing import build_index
 from pipeline.photos import decode_rgb
 from pipeline.splits import IndexSection, pixel_id
-from pipeline.twins import are_twins, compare, find_twins, look_of
+from pipeline.twins import are_twins, compare, find_twins, link_twins, look_of
 
 MEGAPIXELS = 80.0
 SECTION = IndexSection(
@@ -42,6 +42,8 @@ class Sizes(NamedTuple):
     side: int = 448
     repeats: int = 3
     searched: int = 100_000
+    look_alikes: int = 10_000
+    paired: int = 500
     planted: int = 500
 
 
@@ -56,6 +58,7 @@ def main(sizes: Sizes = Sizes()) -> list[dict]:
     rows.append(row("index-search", what, rate, sizes.searched / SECONDS, 1.0))
     what = "time of that search against one of half as many photos (4: it grows with the square)"
     rows.append(row("index-search-growth", what, whole, half, None))
+    rows.append(looking_alike(sizes))
     photos = windows(sizes.planted, sizes.side)
     looks = [look_of(photo) for photo in photos]
     for name, edit in edits().items():
@@ -115,7 +118,21 @@ def wall_seconds(task: Callable[[], None]) -> float:
 def searching(number: int) -> float:
     """CPU seconds for looks of noise, whose hashes are as good as random."""
     looks = seeds.rng(SEED, "looks").integers(0, 256, (number, 32, 32), np.uint8)
-    return cpu_seconds(lambda: find_twins(looks))
+    return cpu_seconds(lambda: link_twins(looks))
+
+
+def looking_alike(sizes: Sizes) -> dict:
+    """Frames that differ by a little noise, linked, against every pair of fewer of them."""
+    look = look_of(windows(1, sizes.side)[0]).astype(np.int16)
+    noise = seeds.rng(SEED, "frames").integers(-3, 4, (sizes.look_alikes, 32, 32))
+    frames = (look + noise).clip(0, 255).astype(np.uint8)
+    rates = [
+        len(some) / cpu_seconds(lambda task=task, some=some: task(some))
+        for task, some in ((link_twins, frames), (find_twins, frames[: sizes.paired]))
+    ]
+    what = f"{sizes.look_alikes:,} look-alikes linked on one core, photos/s; "
+    what += f"peer: every pair of {sizes.paired:,} of them correlated"
+    return row("index-look-alikes", what, *rates, floor=1.0)
 
 
 def windows(number: int, side: int) -> list[Array]:

@@ -14,12 +14,11 @@ from pipeline import photos
 from pipeline.errors import ImageError, ParamsError
 from pipeline.images import Array, to_uint8
 from pipeline.reading import read_photo
-from pipeline.samples import Sample
+from pipeline.samples import MISSING, Sample
 from pipeline.splits import Photo
 from pipeline.tiling import TileSpec, cut_tile
 
 GIVEN = "given"
-MISSING = "missing"
 
 
 @dataclass(frozen=True)
@@ -27,8 +26,7 @@ class GivenMaker:
     """Makes the samples of photos in `folder` that have a `corrupted` file; travels to worker
     processes.
 
-    A story says ``given: true``, and of its mask "given" or "missing": a missing mask is stored as
-    all 0, which then means nothing.
+    A story says ``given: true``, and of its mask "given" or "missing": then there is no mask file.
     """
 
     folder: Path

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -29,6 +30,9 @@ def card_of(root: Path, params: dict[str, Any], recipe: Recipe, specs: Sequence[
     names = ["seed", "index", "synthesis"]
     names += ["textures"] if any(step.family == "texture" for step in steps) else []
     photos = {tile.photo.id: tile.photo for spec in specs for tile in spec.tiles}
+    missing = Counter(
+        spec.split for spec in specs for tile in spec.tiles if tile.photo.mask is None
+    )
     both = (step for step in steps if step.on == "both")
     blocks = {name: params[name] for name in names}
     return Card(
@@ -39,4 +43,5 @@ def card_of(root: Path, params: dict[str, Any], recipe: Recipe, specs: Sequence[
         origins=origins_of(photos.values()),
         keeps=any(step.corruption.extent == "local" for step in both),
         given=recipe.name == GIVEN,
+        mask_missing=dict(missing) if recipe.name == GIVEN else {},
     )

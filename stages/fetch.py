@@ -13,6 +13,7 @@ import typer
 from stages.console import command, make_app, progress, project_root, read_params, say
 
 if TYPE_CHECKING:
+    from pipeline.errors import PipelineError
     from pipeline.sources import Source
 
 MAX_TOLD = 10  # files left out that are named one by one
@@ -31,6 +32,8 @@ def fetch(out: Annotated[Path | None, typer.Option(help="Folder for the photos."
     blocks = read_names(read_params(root), "sources")
     sources = {name: make_source(name, block) for name, block in blocks.items()}
     target = out or root / "data/raw"
+    for problem in refusals(root, sources):
+        raise problem
     check_target(root, target, sources)
     code = ["stages/fetch.py", *(f"pipeline/sources/{name}.py" for name in sources)]
     for place in (root / ".work", target, *(target / name for name in sources)):
@@ -52,6 +55,27 @@ def fetch(out: Annotated[Path | None, typer.Option(help="Folder for the photos."
                 say(f"left out {len(left_out) - MAX_TOLD} more: see {target / name / LISTING}")
         drop_others(target, sources)
         finish(root, work, {f"raw/{name}": (target / name, LISTING) for name in sources})
+
+
+def refusals(root: Path, sources: dict[str, Source]) -> list[PipelineError]:
+    """What a fetch refuses before it begins: sources that read what it writes, or cannot be had."""
+    from pipeline.errors import ParamsError
+
+    raw = root / "data/raw"
+    places = [raw, *(raw / name for name in sources)]  # any of them may be a link
+    problems: list[PipelineError] = []
+    for name, source in sources.items():
+        met = [
+            path
+            for path in source.own(root)
+            if any(_meet(path.resolve(), place.resolve()) for place in places)
+        ]
+        for path in met:
+            what = f"{path} holds, is, or lies in data/raw, where fetched photos go"
+            step = f"keep the files of sources.{name} apart, as in data/inbox"
+            problems.append(ParamsError(f"params: sources.{name}.path", what, step))
+        problems += [] if met else source.check(root)
+    return problems
 
 
 def check_target(root: Path, target: Path, sources: dict[str, Source]) -> None:

@@ -46,7 +46,9 @@ def inspect(
         say(f"warning: {doubt}")
     samples = sum(data.num_samples for data in report.splits)
     word = "warning" if len(report.doubts) == 1 else "warnings"
-    say(f"{recipe}: {samples} samples, {len(report.doubts)} {word} ({folder}/index.html)")
+    missing = sum(data.num_missing for data in report.splits)
+    masks = f", {missing} of them without a mask" if missing else ""
+    say(f"{recipe}: {samples} samples{masks}, {len(report.doubts)} {word} ({folder}/index.html)")
 
 
 def _measure(shards: Path, index: Path, recipe: Recipe) -> Report:
@@ -94,7 +96,7 @@ def _write(report: Report, folder: Path) -> None:
         write_bytes(folder / f"{name}.png", plot_panels(drawn))
     write_bytes(folder / "frequencies.png", plot_frequencies(report.splits, report.steps))
     rows = [
-        [shrink(one, SHEET_SIDE) for one in (sample.clean, sample.corrupted, sample.mask)]
+        [shrink(one, SHEET_SIDE) for one in (sample.clean, sample.corrupted, sample.shown_mask)]
         for samples in report.shown.values()
         for sample in samples.values()
     ]

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 FAMILIES = "pipeline/corruptions"
 BANK = "data/textures"
+NO_DAMAGE = "brings no photos with damage of their own"  # what the recipe `given` needs
+NAME_PAIRS = "name a source that does: pairs or art"
 
 
 def family_files(recipe: Recipe) -> list[str]:

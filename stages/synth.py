@@ -12,7 +12,7 @@ import typer
 
 from stages.card import CODE, card_of
 from stages.console import command, make_app, progress, project_root, read_params, say
-from stages.recipes import family_files, inputs_of
+from stages.recipes import NAME_PAIRS, NO_DAMAGE, family_files, inputs_of
 from stages.usage import MAX_WORKERS
 
 if TYPE_CHECKING:
@@ -197,7 +197,6 @@ def _tell(recipe: str, rows: list[ShardRow], layout: Layout) -> None:
 def plan(root: Path, params: dict[str, Any], recipe: Recipe) -> list[ShardSpec]:
     """Every shard that the recipe asks for. Raises ParamsError for a split without photos."""
     from pipeline.config import read_max_megapixels, read_seed, section
-    from pipeline.errors import ParamsError
     from pipeline.given import GIVEN, check_given
     from pipeline.shards import SPLITS
     from pipeline.splits import photos_of, read_index
@@ -205,28 +204,30 @@ def plan(root: Path, params: dict[str, Any], recipe: Recipe) -> list[ShardSpec]:
 
     photos = read_index(root / "data/index.json")
     block = section(params, "synthesis", SynthesisSection)
+    seed, limit = read_seed(params), read_max_megapixels(params)
     specs = []
     for split in SPLITS:
-        chosen = list(photos_of(photos, recipe.section.sources, split))
+        found = chosen = list(photos_of(photos, recipe.section.sources, split))
         if recipe.name == GIVEN:
-            chosen = check_given(recipe.steps, recipe.section.profile, chosen)
+            chosen = check_given(recipe.steps, recipe.section.profile, found)
         if not chosen:
-            sources = ", ".join(recipe.section.sources)
-            raise ParamsError(
-                f"recipes.{recipe.name}",
-                f"no {split} photos come from the sources {sources}",
-                "add photos, or name other sources (`patina index` shows what there is)",
-            )
-        specs += plan_split(
-            split,
-            chosen,
-            getattr(recipe.section, split),
-            block,
-            read_seed(params),
-            root / "data/raw",
-            read_max_megapixels(params),
-        )
+            raise _no_photos(recipe, split, len(found))
+        cut = getattr(recipe.section, split)
+        specs += plan_split(split, chosen, cut, block, seed, root / "data/raw", limit)
     return specs
+
+
+def _no_photos(recipe: Recipe, split: str, num_unfit: int) -> Exception:
+    """The error of a split without photos; `num_unfit` others come without damage of their own."""
+    from pipeline.errors import ParamsError
+
+    where, sources = f"recipes.{recipe.name}", ", ".join(recipe.section.sources)
+    if num_unfit:
+        what = f"{sources} {NO_DAMAGE}: {num_unfit} {split} photos are clean alone"
+        return ParamsError(where, what, NAME_PAIRS)
+    what = f"no {split} photos come from the sources {sources}"
+    step = "add photos, or name other sources (`patina index` shows what there is)"
+    return ParamsError(where, what, step)
 
 
 def _remake(specs: list[ShardSpec], make: MakeSample, key: str, target: Path, profile: str) -> None:

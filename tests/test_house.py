@@ -29,7 +29,7 @@ WALLS = {
     "archives": "entries files",
     "transport": "",
     "downloads": "transport files",
-    "sources": "downloads archives files images photos",
+    "sources": "downloads archives files images photos reading",
     "splits": "images photos reading",
     "twins": "images",
     "grouping": "images",

@@ -40,9 +40,10 @@ STORY = {
     " recipe), `on` (the `input` alone, or `both` pictures), `severity` from 0 to 1, and `drawn`:"
     " the numbers that make the same pixels again",
 }
+GIVEN_MASK = "white: damaged, as the photo's source marks it; no file where the mask is missing"
 GIVEN_STORY = {
     "given": "true: the photos brought their damage, nothing was drawn",
-    "mask": "`given`, or `missing`: then the mask is black and means nothing",
+    "mask": "`given`, or `missing`: then there is no mask, and what is damaged is not known",
 }
 READING = """\
 `manifest.json` holds the sha256 of every shard, which Patina verifies before use. Any WebDataset
@@ -62,16 +63,22 @@ def front_matter(card: Card, rows: Sequence[ShardRow]) -> str:
     """YAML for hubs, with its fences. Splits whose files differ are configurations apart."""
     told = sorted({hub_licence(licence) for licence in card.licences})
     known = len(told) == 1 and told[0] in HUB_LICENCES
-    configs = {"default": list(SPLITS)}
-    if card.block["profile"] != "png":
-        configs = {"train": ["train"], "held_out": [split for split in SPLITS if split != "train"]}
+    configs = _configs(card, rows)
     front = {
         "pretty_name": f"Patina: {card.recipe}",
         "license": told[0] if known else "other",
         **({} if known else {"license_name": "that-of-each-source"}),
-        "task_categories": ["image-to-image", "image-segmentation"],
+        "task_categories": [
+            "image-to-image",
+            *(["image-segmentation"] if card.has_masks(rows, *SPLITS) else []),
+        ],
         "size_categories": [size_category(sum(row.num_samples for row in rows))],
-        "tags": ["webdataset", "image-restoration", "synthetic-damage", "patina"],
+        "tags": [
+            "webdataset",
+            "image-restoration",
+            *([] if card.given else ["synthetic-damage"]),
+            "patina",
+        ],
         "configs": [
             {
                 "config_name": name,
@@ -80,7 +87,7 @@ def front_matter(card: Card, rows: Sequence[ShardRow]) -> str:
             for name, splits in configs.items()
         ],
         "dataset_info": [
-            {"config_name": name, "features": _features(card.ends(splits[0]).values())}
+            {"config_name": name, "features": _features(card.ends(splits[0], rows).values())}
             for name, splits in configs.items()
         ],
     }
@@ -92,7 +99,7 @@ def readme(card: Card, rows: Sequence[ShardRow]) -> str:
     sections = {
         "Splits": [_counts(card, rows), _split_rule(card)],
         "Photos and licences": list(_photos(card)),
-        "Samples": list(_samples(card)),
+        "Samples": list(_samples(card, rows)),
         "Recipe": [
             "In the words of `params.yaml`; sizes are shares of the photo's short side.",
             f"```yaml\n{_yaml(card.params)}```",
@@ -100,7 +107,7 @@ def readme(card: Card, rows: Sequence[ShardRow]) -> str:
         "Make it again": [_rebuild(card)],
         "Read it": [READING],
     }
-    blocks = [f"# Patina: {card.recipe}", card.about]
+    blocks = [f"# Patina: {card.recipe}", card.about(rows)]
     for title, texts in sections.items():
         blocks += [f"## {title}", *texts]
     return "\n\n".join(blocks) + "\n"
@@ -122,6 +129,17 @@ def size_category(num_samples: int) -> str:
     return f"{HUB_SIZES[place - 1]}<n<{HUB_SIZES[place]}"
 
 
+def _configs(card: Card, rows: Sequence[ShardRow]) -> dict[str, list[str]]:
+    """Splits whose samples have the same files, by a name for them."""
+    alike: dict[tuple[str, ...], list[str]] = {}
+    for split in SPLITS:
+        alike.setdefault(tuple(card.ends(split, rows).values()), []).append(split)
+    if len(alike) == 1:
+        return {"default": list(SPLITS)}
+    names: dict[tuple[str, ...], str] = {SPLITS[1:]: "held_out"}
+    return {names.get(tuple(one), "_and_".join(one)): one for one in alike.values()}
+
+
 def _features(ends: Iterable[str]) -> list[dict[str, str]]:
     """Told, because hubs cannot infer the type of stories: no two are alike."""
     kinds = {end: "json" if end == "json" else "image" for end in ends}
@@ -138,7 +156,9 @@ def _counts(card: Card, rows: Sequence[ShardRow]) -> str:
             split, f"{samples:,}", f"{len(held):,}", f"{size / 1e6:,.2f}",
             f"{tiles['side']} × {tiles['side']}", f"{tiles['per_photo']} × {tiles['variants']}",
         ])  # fmt: skip
+        cells[-1] += [f"{card.mask_missing.get(split, 0):,}"] if card.mask_missing else []
     head = ["split", "samples", "shards", "MB", "px", "tiles a photo × variants"]
+    head += ["masks missing"] if card.mask_missing else []
     return _table(head, cells)
 
 
@@ -168,14 +188,15 @@ def _photos(card: Card) -> Iterator[str]:
             yield f"Photos of `{origin.source}`: {', '.join(map(_code, origin.names))}."
 
 
-def _samples(card: Card) -> Iterator[str]:
+def _samples(card: Card, rows: Sequence[ShardRow]) -> Iterator[str]:
     yield (
         "WebDataset tars. `<key>` is `<photo id>_<tile>_<variant>`; the id is a sha256 of the"
         " photo's pixels. Pictures are 8 bits, RGB or gray."
     )
-    ends = {end: kind for split in SPLITS for kind, end in card.ends(split).items()}
+    ends = {end: kind for split in SPLITS for kind, end in card.ends(split, rows).items()}
+    meanings = {**MEANINGS, **({"mask": GIVEN_MASK} if card.given else {})}
     yield _table(
-        ["file", "what it holds"], [[f"`<key>.{end}`", MEANINGS[ends[end]]] for end in sorted(ends)]
+        ["file", "what it holds"], [[f"`<key>.{end}`", meanings[ends[end]]] for end in sorted(ends)]
     )
     yield PROFILES[card.block["profile"]]
     story = {**STORY, **(GIVEN_STORY if card.given else {})}
@@ -183,10 +204,11 @@ def _samples(card: Card) -> Iterator[str]:
 
 
 def _rebuild(card: Card) -> str:
+    stages = "fetch index" if card.given else "fetch index textures"
     packages = ", ".join(f"{name} {told}" for name, told in sorted(card.versions.items()))
     return (
         "In a clone of Patina whose `params.yaml` has the blocks above, with the same photos:\n\n"
-        "```sh\n./run setup\nfor stage in fetch index textures; do ./run stage $stage; done\n"
+        f"```sh\n./run setup\nfor stage in {stages}; do ./run stage $stage; done\n"
         f".venv/bin/patina synth {card.recipe}\n```\n\n"
         f"Seed {card.params['seed']}; params `{card.fingerprint}`; {packages}. The same kind of"
         " processor with the same packages makes the same bytes, for any number of processes."

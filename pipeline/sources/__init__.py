@@ -7,7 +7,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 from pipeline.config import Registry, Section, validate
 from pipeline.errors import ParamsError, SourceError
@@ -71,6 +71,12 @@ class Brought(NamedTuple):
 class Source(Section):
     """A source's block in params.yaml; subclasses live one in a file."""
 
+    brings_damage: ClassVar[bool] = False  # may its photos have damaged twins?
+
+    def check(self, root: Path) -> list[SourceError]:
+        """What `fetch` would refuse at once: told without a look at photos or the network."""
+        return []
+
     def fetch(self, root: Path, folder: Path, progress: Progress) -> Brought:
         """Bring the files into `folder`, skipping those already whole. Relative paths start at
         `root`; downloads are kept below it, in DOWNLOADS."""
@@ -79,6 +85,13 @@ class Source(Section):
     def own(self, root: Path) -> list[Path]:
         """The user's own files and folders that it reads, which no output may touch."""
         return []
+
+
+def no_folder(name: str, tree: Path) -> list[SourceError]:
+    """The problem of a source that reads `tree`, if that is no folder."""
+    if tree.is_dir():
+        return []
+    return [SourceError(f"source {name}: {tree}", "is no folder", "create it or mend its path")]
 
 
 SOURCES: Registry[type[Source]] = Registry("source", "pipeline.sources")

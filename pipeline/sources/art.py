@@ -9,7 +9,9 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
+from typing import ClassVar
 
 from pipeline.archives import is_archive
 from pipeline.errors import SourceError
@@ -23,6 +25,8 @@ HANDLE = "sankarmechengg/art-images-clear-and-distorted"
 LICENCE = f"see https://www.kaggle.com/datasets/{HANDLE}"
 DISTORTED = re.compile(r"distort|damag|degrad|corrupt|blur|noisy", re.IGNORECASE)
 CLEAR = re.compile(r"clear|clean|original", re.IGNORECASE)
+WHERE = f"source art: kaggle {HANDLE}"
+INSTALL = "run .venv/bin/python -m pip install -c constraints.txt -e '.[art]'"
 BY_HAND = "download it in a browser and set sources.art.path to the zip or folder"
 How = Callable[[Path, Path], None]
 Named = dict[str, list[Path]]
@@ -36,9 +40,20 @@ class Art(Source):
     it, with the credentials that it finds in the environment or ``~/.kaggle``."""
 
     path: str | None
+    brings_damage: ClassVar[bool] = True
+
+    def check(self, root: Path) -> list[SourceError]:
+        if self.path is None:
+            return _check_kaggle()
+        home = root / self.path
+        if home.is_dir() or (home.is_file() and is_archive(home.name)):
+            return []
+        return [SourceError(f"source art: {home}", "is no zip and no folder", BY_HAND)]
 
     def fetch(self, root: Path, folder: Path, progress: Progress) -> Brought:
         """Take every clear picture, a row for each distorted twin of its name and size, if any."""
+        for problem in self.check(root):
+            raise problem
         home, how = self._home(root, folder)
         clear, distorted, others = _sort(home)
         if not clear:
@@ -71,8 +86,6 @@ class Art(Source):
         home = root / self.path
         if home.is_file() and is_archive(home.name):
             return unpacked(home, sha256_file(home), folder), link_file
-        if not home.is_dir():
-            raise SourceError(f"source art: {home}", "is no zip and no folder", BY_HAND)
         return home, copy_file
 
 
@@ -120,20 +133,23 @@ def _sort(home: Path) -> tuple[Named, Named, list[Path]]:
     return clear, distorted, others
 
 
+def _check_kaggle() -> list[SourceError]:
+    if find_spec("kagglehub") is None:
+        step = f"{INSTALL}, or {BY_HAND}"
+        return [SourceError(WHERE, "kagglehub is not installed", step)]
+    home = Path(os.environ.get("KAGGLE_CONFIG_DIR", "~/.kaggle")).expanduser()
+    if any(map(os.environ.get, TOKENS)) or any((home / name).is_file() for name in TOKEN_FILES):
+        return []
+    step = f"make a token on kaggle.com/settings and put it there, or {BY_HAND}"
+    return [SourceError(WHERE, f"no credentials in the environment or {home}", step)]
+
+
 def _from_kaggle() -> Path:
     """The folder that kagglehub downloaded to, or already had."""
-    where = f"source art: kaggle {HANDLE}"
     try:
         import kagglehub
-    except ImportError:
-        step = f"pip install 'patina-restore[art]', or {BY_HAND}"
-        raise SourceError(where, "kagglehub is not installed", step) from None
-    home = Path(os.environ.get("KAGGLE_CONFIG_DIR", "~/.kaggle")).expanduser()
-    if not any(map(os.environ.get, TOKENS)) and not any((home / n).is_file() for n in TOKEN_FILES):
-        step = f"make a token on kaggle.com/settings and put it there, or {BY_HAND}"
-        raise SourceError(where, f"no credentials in the environment or {home}", step)
-    try:
+
         return Path(kagglehub.dataset_download(HANDLE))
     except Exception as error:  # its own, requests' and the disk's
         what = f"{type(error).__name__}: {' '.join(str(error).split())[:160]}"
-        raise SourceError(where, what, f"mend that, or {BY_HAND}") from None
+        raise SourceError(WHERE, what, f"mend that, or {BY_HAND}") from None

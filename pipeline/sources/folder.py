@@ -8,7 +8,16 @@ from pathlib import Path
 from pipeline.errors import SourceError
 from pipeline.files import printable
 from pipeline.photos import SUFFIXES
-from pipeline.sources import SOURCES, Brought, LeftOut, ListedFile, Progress, Source, take
+from pipeline.sources import (
+    SOURCES,
+    Brought,
+    LeftOut,
+    ListedFile,
+    Progress,
+    Source,
+    no_folder,
+    take,
+)
 
 KINDS = {
     stat.S_IFLNK: "a link, not followed",
@@ -16,13 +25,20 @@ KINDS = {
     stat.S_IFIFO: "a pipe",
     stat.S_IFSOCK: "a socket",
 }
+FOREIGN = f"its suffix is none of a photo's ({', '.join(SUFFIXES)})"
+EXPECTED = ("thumbs.db", "desktop.ini", "readme.md")  # none takes them for photos
 
 
 @SOURCES.add
 class Folder(Source):
-    """`path`: the tree, absolute or relative to the project; links are not followed."""
+    """`path`: the tree, absolute or relative to the project; links are not followed. `licence`: of
+    all its photos; null: unknown."""
 
     path: str
+    licence: str | None
+
+    def check(self, root: Path) -> list[SourceError]:
+        return no_folder("folder", root / self.path)
 
     def fetch(self, root: Path, folder: Path, progress: Progress) -> Brought:
         """Copy every image file under safe names; their own names stay in the listing.
@@ -30,17 +46,15 @@ class Folder(Source):
         An empty tree is fine: only a recipe that needs its photos will miss them.
         """
         tree = root / self.path
-        if not tree.is_dir():
-            raise SourceError(
-                f"source folder: {tree}", "is no folder", "create it or mend its path"
-            )
+        for problem in self.check(root):
+            raise problem
         found = list(walk(tree))
         listed: dict[str, ListedFile] = {}
         for done, path in enumerate(found, 1):
-            row = take(path, printable(path.relative_to(tree)), folder)
+            row = take(path, printable(path.relative_to(tree)), folder, licence=self.licence)
             listed.setdefault(row.file, row)
             progress(done, len(found))
-        return Brought(list(listed.values()), list(strays(tree)))
+        return Brought(list(listed.values()), [*strays(tree), *others(tree)])
 
     def own(self, root: Path) -> list[Path]:
         return [root / self.path]
@@ -56,6 +70,19 @@ def strays(tree: Path) -> Iterator[LeftOut]:
     for path, reason in _look(tree):
         if reason:
             yield LeftOut(name=printable(path.relative_to(tree)), reason=reason)
+
+
+def others(tree: Path) -> Iterator[LeftOut]:
+    """Files below `tree` that are not named like photos, but hidden ones and EXPECTED."""
+    for path in sorted(tree.rglob("*"), key=os.fsencode):
+        name, hidden = (
+            path.name.lower(),
+            any(part.startswith(".") for part in path.relative_to(tree).parts),
+        )
+        if path.suffix.lower() in SUFFIXES or hidden or name in EXPECTED:
+            continue
+        if path.is_file() and not path.is_symlink():
+            yield LeftOut(name=printable(path.relative_to(tree)), reason=FOREIGN)
 
 
 def _look(tree: Path) -> Iterator[tuple[Path, str]]:

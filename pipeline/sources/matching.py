@@ -12,10 +12,10 @@ from pipeline.errors import ImageError
 from pipeline.files import copy_file
 from pipeline.images import Array
 from pipeline.photos import decode
+from pipeline.reading import read_photo
 from pipeline.sources import ListedFile, take
 
 MAX_MEGAPIXELS = 400.0  # of what is looked at; of what is used, index.max_megapixels tells later
-MAX_BYTES = 4_000_000_000  # of a file: 16 bits of four channels, and what stands beside
 LIMIT = "the most that a picture of a pair may have"
 MARKS = (1, 255, 65535)  # what a mask may call damaged, beside 0
 
@@ -38,9 +38,7 @@ def flaws(pair: Pair, told: Callable[[Path], str]) -> list[str]:
         if path is None:
             continue
         try:
-            pixels = decode(_read(path), MAX_MEGAPIXELS, LIMIT).pixels
-        except OSError as error:
-            problems.append(f"{told(path)}: {error.strerror}")
+            pixels = decode(read_photo(path, MAX_MEGAPIXELS), MAX_MEGAPIXELS, LIMIT).pixels
         except ImageError as error:
             problems.append(f"{told(path)}: {error.what}")
         else:
@@ -74,16 +72,6 @@ def is_mask(pixels: Array) -> bool:
     """Does a picture hold 0 and one mark at most? JPEG's in-between values do not pass."""
     levels = np.unique(pixels)
     return len(levels[levels > 0]) <= 1 and all(int(one) in MARKS for one in levels[levels > 0])
-
-
-def _read(path: Path) -> bytes:
-    """The bytes of a file, or ImageError: it is looked at how many there are, and no more than
-    MAX_BYTES are read even of one that grows."""
-    with open(path, "rb") as file:
-        if path.stat().st_size <= MAX_BYTES and len(data := file.read(MAX_BYTES + 1)) <= MAX_BYTES:
-            return data
-    what = f"is more than {MAX_BYTES / 1e9:g} GB ({LIMIT})"
-    raise ImageError(path, what, "make it smaller")
 
 
 def _size(shape: tuple[int, ...]) -> str:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import unicodedata
 from pathlib import Path
+from typing import ClassVar
 
 from pipeline.errors import SourceError
 from pipeline.files import printable
-from pipeline.sources import SOURCES, Brought, ListedFile, Progress, Source
-from pipeline.sources.folder import strays, walk
+from pipeline.sources import SOURCES, Brought, ListedFile, Progress, Source, no_folder
+from pipeline.sources.folder import others, strays, walk
 from pipeline.sources.matching import Pair, flaws, take_pair
 
 SPLITS = ("train", "val", "test")
@@ -25,16 +26,22 @@ class Pairs(Source):
 
     Files match by their name without suffix. Without ``test/`` about half of the pairs of ``val/``
     are `test`, each by the hash of its clean file: no other pair moves it, and the damaged versions
-    of one photo stay together. A mask is 0 and 1, or 0 and 255; not 0 is damaged.
+    of one photo stay together. A mask is 0 and 1, or 0 and 255; not 0 is damaged. `licence`: of
+    all photos; null: unknown.
     """
 
     path: str
+    licence: str | None
+    brings_damage: ClassVar[bool] = True
+
+    def check(self, root: Path) -> list[SourceError]:
+        return no_folder("pairs", root / self.path)
 
     def fetch(self, root: Path, folder: Path, progress: Progress) -> Brought:
         """Copy every pair. All that does not match is told at once, before anything is copied."""
         tree = root / self.path
-        if not tree.is_dir():
-            raise SourceError(f"source pairs: {tree}", "is no folder", "create it or mend its path")
+        for problem in self.check(root):
+            raise problem
         pairs: list[tuple[str | None, Pair]] = []
         problems: list[str] = []
         for split, home in _find(tree).items():
@@ -51,8 +58,10 @@ class Pairs(Source):
         if not pairs:
             what = f"holds no pairs in {CLEAN}/ and {'/ or '.join(CORRUPTED)}/, nor has it train/"
             raise SourceError(f"source pairs: {tree}", what, "lay the files out as docs/sources.md")
-        files = [take_pair(pair, folder, split=split) for split, pair in pairs]
-        return Brought(_with_test(files), list(strays(tree)))
+        files = [
+            take_pair(pair, folder, split=split, licence=self.licence) for split, pair in pairs
+        ]
+        return Brought(_with_test(files), [*strays(tree), *others(tree)])
 
     def own(self, root: Path) -> list[Path]:
         return [root / self.path]

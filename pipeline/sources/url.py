@@ -6,12 +6,14 @@ from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import unquote, urlsplit
 
+from fsspec import get_filesystem_class
 from pydantic import AfterValidator, field_validator
 
 from pipeline.archives import SUFFIXES as ARCHIVES
 from pipeline.archives import is_archive
 from pipeline.config import Section
 from pipeline.downloads import Remote
+from pipeline.errors import SourceError
 from pipeline.files import link_file, printable, sha256_bytes
 from pipeline.photos import SUFFIXES as PICTURES
 from pipeline.sources import SOURCES, Brought, ListedFile, Progress, Source, plain_name, take
@@ -24,6 +26,7 @@ def _digits(text: str) -> str:
     return text
 
 
+INSTALL = "run .venv/bin/python -m pip install -c constraints.txt -e '.[s3]'"
 Sha256 = Annotated[str, AfterValidator(_digits)]
 
 
@@ -51,11 +54,17 @@ class Url(Source):
 
     files: tuple[UrlFile, ...]
 
+    def check(self, root: Path) -> list[SourceError]:
+        schemes = {one.url.partition("://")[0].lower() for one in self.files}
+        return [one for scheme in sorted(schemes) for one in _check_scheme(scheme)]
+
     def fetch(self, root: Path, folder: Path, progress: Progress) -> Brought:
         """Download all, unpack the archives, and take every picture."""
         before = earlier(folder)
         if before is not None:
             return before
+        for problem in self.check(root):
+            raise problem
         listed: dict[str, ListedFile] = {}
         for done, one in enumerate(self.files, 1):
             name = url_name(one.url)
@@ -67,6 +76,21 @@ class Url(Source):
                 listed[row.file] = row
             progress(done, len(self.files))
         return Brought(list(listed.values()), [])
+
+
+def _check_scheme(scheme: str) -> list[SourceError]:
+    if scheme in ("http", "https"):
+        return []
+    try:
+        get_filesystem_class(scheme)
+    except ValueError:
+        what, step = "is no kind of address that fsspec knows", "mend the url"
+    except ImportError as error:
+        what = " ".join(str(error).split())
+        step = INSTALL if scheme.startswith("s3") else "install that"
+    else:
+        return []
+    return [SourceError(f"source url: {scheme}://", what, step)]
 
 
 def _apart(row: ListedFile, folder: Path, place: str) -> ListedFile:

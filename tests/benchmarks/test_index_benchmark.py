@@ -6,10 +6,15 @@ from tests.benchmarks.test_benchmarks import assert_well_formed
 
 
 def test_index_measures_speed_and_what_is_found() -> None:
-    rows = index.main(index.Sizes(photos=12, side=96, repeats=1, searched=600, planted=12))
+    sizes = index.Sizes(
+        photos=12, side=96, repeats=1, searched=600, look_alikes=300, paired=100, planted=12
+    )
+    rows = index.main(sizes)
     assert_well_formed(rows)
     found = {row["id"]: row for row in rows}
-    assert {"index-photos", "index-search", "index-search-growth"} <= set(found)
+    assert {"index-photos", "index-search", "index-search-growth", "index-look-alikes"} <= set(
+        found
+    )
     assert found["index-twins-exact"]["ratio"] == 1
     assert all(row["ratio"] >= row["floor"] for name, row in found.items() if "twins" in name)
 

@@ -78,5 +78,5 @@ def test_what_was_under_way_in_a_dead_process_is_told_and_nothing_else_is_lost()
 
 def test_a_missing_ray_is_one_line(monkeypatch):
     monkeypatch.setitem(sys.modules, "ray", None)
-    with pytest.raises(ParamsError, match="executor ray: is not installed; `pip install ray`"):
+    with pytest.raises(ParamsError, match=r"executor ray: is not installed; run .* -e '\.\[ray\]'"):
         list(RayExecutor()(sha256_bytes, DATA))

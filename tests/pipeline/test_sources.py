@@ -44,7 +44,7 @@ def quiet(done: int, total: int) -> None:
 
 
 def fetch(inbox: Path, folder: Path) -> list[ListedFile]:
-    return make_source("folder", {"path": str(inbox)}).fetch(Path("/"), folder, quiet).files
+    return make_source("folder", {"path": str(inbox), "licence": None}).fetch(Path("/"), folder, quiet).files
 
 
 def identities(folder: Path) -> dict[str, tuple[int, int]]:
@@ -137,7 +137,7 @@ def test_links_and_loops_are_not_followed(inbox: Path, tmp_path: Path) -> None:
     (inbox / "loop").symlink_to(inbox)
     (inbox / "self.png").symlink_to("self.png")
     (inbox / "dangling.png").symlink_to("nowhere.png")
-    files, left_out = make_source("folder", {"path": str(inbox)}).fetch(
+    files, left_out = make_source("folder", {"path": str(inbox), "licence": None}).fetch(
         tmp_path, tmp_path / "out", quiet
     )
     assert [file.name for file in files] == ["mine.png"]
@@ -156,7 +156,7 @@ def test_pipes_and_folders_named_like_photos_are_no_photos(
     (inbox / "empty.jpg").mkdir()
     with socket.socket(socket.AF_UNIX) as listening:
         listening.bind("socket.jpg")  # from inside: a socket's path must be short
-    files, left_out = make_source("folder", {"path": str(inbox)}).fetch(
+    files, left_out = make_source("folder", {"path": str(inbox), "licence": None}).fetch(
         tmp_path, tmp_path / "out", quiet
     )
     assert [file.name for file in files] == ["folder.png/inside.png"]
@@ -240,7 +240,7 @@ def test_an_empty_tree_is_an_empty_source(inbox: Path, tmp_path: Path) -> None:
 def test_a_tree_that_is_none_is_one_line(tmp_path: Path, name: str) -> None:
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(SourceError, match="is no folder") as caught:
-        make_source("folder", {"path": name}).fetch(tmp_path, tmp_path / "out", quiet)
+        make_source("folder", {"path": name, "licence": None}).fetch(tmp_path, tmp_path / "out", quiet)
     assert str(tmp_path / name) in str(caught.value)
 
 
@@ -249,11 +249,11 @@ import os, sys
 from pathlib import Path
 from pipeline.errors import PipelineError
 from pipeline.sources import make_source
-source = make_source("folder", {"path": sys.argv[1]})
+source = make_source("folder", {"path": sys.argv[1], "licence": None})
 os.setuid(65534)
 try:
     files, left_out = source.fetch(Path("/"), Path(sys.argv[2]), lambda done, total: None)
-    print(*(file.name for file in files), *(f"{o.name}: {o.reason}" for o in left_out), sep="\n")
+    print(*(file.name for file in files), *(f"{o.name}: {o.reason}" for o in left_out), sep="\\n")
 except PipelineError as error:
     print(error)
     sys.exit(3)

@@ -7,15 +7,19 @@ import os
 import re
 import shutil
 import subprocess
+import tarfile
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from pipeline.checkpoint import save_weights
 from pipeline.files import sha256_bytes
+from pipeline.photos import decode
 from pipeline.seeds import rng
 from pipeline.sources import DOWNLOADS, LISTING, read_listing
+from pipeline.systems import make_system
 from stages.fetch import Shown
 from tests.conftest import Run, load_yaml, run_stage, tree, write_params
 from tests.pipeline.test_sources import NAMES, put
@@ -61,6 +65,35 @@ def test_40_odd_names_reach_the_index(project: Path, stage: Run) -> None:
     assert {r["id"] for r in index_of(project)["photos"] if r["source"] == "folder"} == ids
 
 
+def test_40_odd_names_reach_shards_and_come_back_restored(project: Path, stage: Run) -> None:
+    inbox, weights = project / "data/inbox", project / "weights.safetensors"
+    for number, name in enumerate(NAMES):
+        put(inbox / name, picture(number))
+    params = load_yaml(project / "params.yaml")
+    params["sources"] = {"folder": {"path": "data/inbox", "licence": None}}
+    params["recipes"]["shapes"] |= {"sources": ["folder"]}
+    params["index"] |= {"val_share": 0.2, "test_share": 0.2}
+    write_params(project, params)
+    for words in (["fetch"], ["index"], ["synth", "shapes", "--workers", "1"]):
+        stage(*words)
+    members: set[str] = set()
+    for tar in (project / "data/shards/shapes").rglob("*.tar"):
+        with tarfile.open(tar) as file:
+            members |= set(file.getnames())
+    known = {member.split("_")[0] for member in members}
+    ids = {row["id"] for row in index_of(project)["photos"]}
+    assert len(ids) == len(NAMES) and all(any(one.startswith(key) for key in known) for one in ids)
+    assert len(known) == len(NAMES)
+    system, block = make_system("aged_unet", params, 7)
+    save_weights(weights, "aged_unet", block, system)
+    done = stage("restore", inbox, "-o", project / "restored", "--weights", weights)
+    assert f"{len(NAMES)} of {len(NAMES)} photos restored" in done.stdout
+    restored = {os.fsencode(path.name): path for path in (project / "restored").iterdir()}
+    assert set(restored) == {os.fsencode(name) for name in NAMES}
+    for path in restored.values():
+        assert decode(path.read_bytes(), 1.0).pixels.shape == (24, 24, 3)
+
+
 def test_a_download_goes_on_and_nothing_is_fetched_twice(project: Path, stage: Run) -> None:
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w") as out:
@@ -75,7 +108,7 @@ def test_a_download_goes_on_and_nothing_is_fetched_twice(project: Path, stage: R
             "split": "val",
             "licence": None,
         }
-        change(project, {"sample": {}, "folder": {"path": "data/inbox"}, "url": {"files": [row]}})
+        change(project, {"sample": {}, "folder": {"path": "data/inbox", "licence": None}, "url": {"files": [row]}})
         failed = stage("fetch", check=False)
         assert failed.returncode == 1 and failed.stderr.count("error:") == 1
         assert "404" in failed.stderr and "Traceback" not in failed.stderr
@@ -92,7 +125,7 @@ def test_a_download_goes_on_and_nothing_is_fetched_twice(project: Path, stage: R
         assert not list((project / ".work").rglob(".url-unpacked"))
         before = tree(project / "data/raw")
         put(project / "data/inbox/new.png", picture(9))
-        change(project, {"folder": {"path": "data/inbox"}, "url": {"files": [row]}})
+        change(project, {"folder": {"path": "data/inbox", "licence": None}, "url": {"files": [row]}})
         stage("fetch")
         assert len(web.asked) == 3  # the archive was kept, though params changed
     kept = {name: data for name, data in before.items() if name.startswith("url/")}
@@ -107,7 +140,7 @@ def test_pairs_reach_the_index(project: Path, stage: Run) -> None:
     for number, file in enumerate(sorted((project / "data/pairs").rglob("clean/*.png"))):
         small = rng(number, "small").integers(0, 256, (8, 9, 3), "uint8")
         file.write_bytes(encode(small))
-    change(project, {"folder": {"path": "data/inbox"}, "pairs": {"path": "data/pairs"}})
+    change(project, {"folder": {"path": "data/inbox", "licence": None}, "pairs": {"path": "data/pairs", "licence": None}})
     assert "pairs: 6 files" in stage("fetch").stdout
     stage("index")
     rows = {row["name"]: row for row in index_of(project)["photos"]}
@@ -127,7 +160,7 @@ def test_every_twin_of_a_clear_picture_reaches_the_index(project: Path, stage: R
         for kind in "ab":
             twin = picture(10 * number + ord(kind))
             put(project / f"art/distorted/X ({number}){kind}.png", twin)
-    change(project, {"folder": {"path": "data/inbox"}, "art": {"path": "art"}})
+    change(project, {"folder": {"path": "data/inbox", "licence": None}, "art": {"path": "art"}})
     assert "art: 4 files" in stage("fetch").stdout
     stage("index")
     index = index_of(project)
@@ -159,7 +192,7 @@ def test_a_folder_that_cannot_be_written_is_told_before_any_work(
         (project / name).mkdir(parents=True)
     with serve() as web:
         row = {"url": f"{web.url}a.png", "sha256": "0" * 64, "split": None, "licence": None}
-        change(project, {"url": {"files": [row]}, "folder": {"path": "data/inbox"}})
+        change(project, {"url": {"files": [row]}, "folder": {"path": "data/inbox", "licence": None}})
         with read_only(project / closed):
             done = stage("fetch", check=False)
         assert done.returncode == 1, done.stdout + done.stderr
@@ -208,7 +241,7 @@ def test_a_fetch_elsewhere_removes_only_what_a_fetch_brought(project: Path, stag
 def test_a_fetch_into_ones_own_files_is_refused(project: Path, stage: Run, out: str) -> None:
     for name in ("data/inbox/a.png", "data/shards/x/a.tar", "photos/a.png", "models/x/a.bin"):
         put(project / name, picture(1))
-    change(project, {"sample": {}, "folder": {"path": "photos"}})
+    change(project, {"sample": {}, "folder": {"path": "photos", "licence": None}})
     before = tree(project)
     done = stage("fetch", "--out", out, check=False)
     assert done.returncode == 1 and done.stderr.count("\n") == 1, done.stderr
@@ -218,10 +251,10 @@ def test_a_fetch_into_ones_own_files_is_refused(project: Path, stage: Run, out: 
 def test_a_source_inside_the_fetched_photos_is_refused(project: Path, stage: Run) -> None:
     put(project / "data/raw/folder/a.png", picture(1))
     for path in ("data/raw/folder", "data/raw", "data", "."):
-        change(project, {"folder": {"path": path}})
+        change(project, {"folder": {"path": path, "licence": None}})
         done = stage("fetch", check=False)
         assert done.returncode == 1 and "the files of sources.folder" in done.stderr, path
-    change(project, {"folder": {"path": "data/inbox"}})
+    change(project, {"folder": {"path": "data/inbox", "licence": None}})
     shutil.rmtree(project / "data/raw/folder")
     put(project / "data/inbox/a.png", picture(1))
     (project / "data/raw/folder").symlink_to(project / "data/inbox")

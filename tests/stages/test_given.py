@@ -52,7 +52,7 @@ def originals(project: Path) -> dict[str, Pictures]:
 
 def change(project: Path, **changes: Any) -> None:
     params = load_yaml(project / "params.yaml")
-    params["sources"] = {"folder": {"path": "data/inbox"}, "pairs": {"path": "data/pairs"}}
+    params["sources"] = {"folder": {"path": "data/inbox", "licence": None}, "pairs": {"path": "data/pairs", "licence": None}}
     params["recipes"]["given"] = RECIPE | changes
     write_params(project, params)
 

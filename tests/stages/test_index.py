@@ -7,8 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from pipeline.files import sha256_bytes
 from pipeline.images import encode_jpeg, encode_png
-from tests.conftest import Run, load_yaml, write_params
+from pipeline.seeds import rng
+from pipeline.sources import ListedFile, write_listing
+from pipeline.splits import IndexSection, split_of
+from tests.conftest import ROOT, Run, load_yaml, write_params
 from tests.pipeline.test_twins import crops
 
 pytestmark = pytest.mark.slow
@@ -29,7 +33,7 @@ def change(project: Path, **index: float) -> None:
     """Other params of the index; both recipes draw on the user's photos alone."""
     params = load_yaml(project / "params.yaml")
     params["index"] |= index
-    params["sources"] = {"folder": {"path": "data/inbox"}}
+    params["sources"] = {"folder": {"path": "data/inbox", "licence": None}}
     params["recipes"]["shapes"]["sources"] = ["folder"]
     write_params(project, params)
 
@@ -222,3 +226,109 @@ def test_a_large_group_is_a_warning(stage: Run, project: Path, photos: list[np.n
         put(project / f"photos/other-{number}.png", photos[number + 1])
     done = stage("index", project / "photos", "--out", project / "i.json")
     assert "warning: 7 photos (50.0%) are near-duplicates of one another, all" in done.stdout
+
+
+def list_source(project: Path, source: str, photos: dict[str, np.ndarray], **said: bool) -> None:
+    """A fetched source, as `patina fetch` leaves it."""
+    folder, rows = project / "data/raw" / source, []
+    for name, photo in photos.items():
+        put(folder / name, photo)
+        data = (folder / name).read_bytes()
+        rows.append(ListedFile(name=name, file=name, num_bytes=len(data), licence=None, split=None,
+                               sha256=sha256_bytes(data), group=None, **said))  # fmt: skip
+    write_listing(folder, source, rows)
+
+
+def test_what_a_source_keeps_out_of_test_is_divided_by_its_groups(
+    stage: Run, project: Path
+) -> None:
+    noise = {f"{n:04d}.png": rng(n, "div2k").integers(0, 256, (24, 24, 3), "uint8")
+             for n in range(200)}  # fmt: skip
+    twins = {f"twin-{name}": photo[:, ::-1].copy() for name, photo in list(noise.items())[:20]}
+    change(project, val_share=0.1, test_share=0.4)
+    list_source(project, "div2k", noise | twins, no_test=True)
+    list_source(project, "art", {name: noise[name] for name in list(noise)[20:40]})
+    others = {f"{n}.png": rng(n, "other").integers(0, 256, (24, 24, 3), "uint8") for n in range(60)}
+    list_source(project, "folder", others)
+    stage("index")
+    built = json.loads((project / "data/index.json").read_text())
+    rows = {row["name"]: row for row in built["photos"]}
+    kept = {name: row for name, row in rows.items() if name not in others}
+    assert len(kept) == 220 and all(row["no_test"] for row in kept.values())
+    assert sum(row["source"] == "art" for row in kept.values()) == 20, "of copies the first's row"
+    splits = {row["group"]: row["split"] for row in kept.values()}
+    block = IndexSection(val_share=0.1, test_share=0.4, max_megapixels=1.0, max_rejected_share=0.1)
+    assert splits == {group: split_of(group, block, 7, True) for group in splits}
+    assert 8 <= list(splits.values()).count("val") <= 32 and "test" not in splits.values()
+    assert all(rows[name]["group"] == rows[f"twin-{name}"]["group"] for name in list(noise)[:20])
+    assert "test" in {rows[name]["split"] for name in others}
+    told_of = stage("index", "--explain", "0150.png").stdout
+    assert "where 0 to 0 is test, to 0.1 val, to 1 train" in told_of
+
+
+def test_it_explains_what_a_path_ends_in_and_never_decodes_what_was_rejected(
+    stage: Run, project: Path, photos: list[np.ndarray]
+) -> None:
+    inbox = project / "data/inbox"
+    put(inbox / "sub/a.png", photos[0])
+    put(inbox / "a.png", photos[1])
+    (inbox / "sub/bad.png").write_bytes(b"no photo")
+    (inbox / "unknown").mkdir()
+    run_index(stage, project, max_rejected_share=0.5)
+
+    def why(word: object) -> str:
+        return stage("index", "--explain", word).stdout
+
+    assert why("data/inbox/sub/bad.png") == (
+        "sub/bad.png: rejected (unreadable), source folder: cannot be identified as a photo\n"
+    )
+    lines = why(inbox / "sub/a.png").splitlines()
+    assert lines[0].startswith("sub/a.png: id") and len([x for x in lines if ": id" in x]) == 1
+    assert why(inbox / "a.png").startswith("a.png: id")
+    (project / "odd.png").write_bytes(b"no photo either")
+    for word, what in (("odd.png", "cannot be identified"), ("data", "is a folder")):
+        assert f"{word}: {what}" in told(stage("index", "--explain", word, check=False))
+    os.mkfifo(project / "pipe.png")
+    assert "no regular file" in told(stage("index", "--explain", "pipe.png", check=False))
+
+
+DEADLY = """
+import os, signal, sys
+def watch(event, arguments):
+    if event == "open" and str(arguments[0]).endswith("deadly.png"):
+        os.kill(os.getpid(), signal.SIGKILL)
+sys.addaudithook(watch)
+"""
+
+
+def test_a_file_that_kills_who_reads_it_is_rejected_by_name(
+    stage: Run, project: Path, photos: list[np.ndarray], tmp_path: Path
+) -> None:
+    for number, photo in enumerate(photos):
+        put(project / f"photos/{number}.png", photo)
+    put(project / "photos/deadly.png", photos[0][::-1])
+    (tmp_path / "code").mkdir()
+    (tmp_path / "code/sitecustomize.py").write_text(DEADLY)
+    stage(
+        "index", project / "photos", "--out", project / "i.json", "--workers", "2",
+        PYTHONPATH=f"{tmp_path / 'code'}{os.pathsep}{ROOT}",
+    )  # fmt: skip
+    built = json.loads((project / "i.json").read_text())
+    assert {row["name"] for row in built["photos"]} == {f"{n}.png" for n in range(len(photos))}
+    (row,) = built["rejected"]
+    assert row["name"] == "deadly.png" and row["kind"] == "unreadable"
+    assert row["reason"].startswith("the process that read it died")
+
+
+def test_where_every_process_dies_no_file_is_blamed(
+    stage: Run, project: Path, photos: list[np.ndarray], tmp_path: Path
+) -> None:
+    for number in range(2):
+        put(project / f"photos/{number}-deadly.png", photos[number])
+    (tmp_path / "code").mkdir()
+    (tmp_path / "code/sitecustomize.py").write_text(DEADLY)
+    done = stage(
+        "index", project / "photos", "--out", project / "i.json", "--workers", "2", check=False,
+        PYTHONPATH=f"{tmp_path / 'code'}{os.pathsep}{ROOT}",
+    )  # fmt: skip
+    assert "a worker process died" in told(done) and not (project / "i.json").exists()
