@@ -173,6 +173,10 @@ def as_albumentations(recipe: Damages, p: float = 1.0) -> Any:
         def get_transform_init_args_names(self) -> tuple[str, ...]:
             return ()
 
+        def __reduce__(self) -> tuple[Any, ...]:
+            """Made anew in other processes, where this class is not to be found by name."""
+            return as_albumentations, (recipe, p), self.__dict__
+
     return DrawRecipe(p=p)
 
 

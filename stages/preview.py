@@ -43,6 +43,8 @@ def preview(
     from pipeline.errors import ParamsError
 
     check_suffix(output, ".png", *((".jpg", ".jpeg") if gallery else ()))
+    if photo is not None and output.exists() and output.samefile(photo):
+        raise ParamsError(f"--output {output}", "is the photo itself", "name another file")
     if gallery:
         _draw_gallery(photo, recipe, output)
     elif photo is None or recipe is None:

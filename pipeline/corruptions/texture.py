@@ -100,17 +100,14 @@ class Texture(Corruption):
 
     def _cut(self, overlay: Drawn, extent: tuple[int, ...]) -> Array:
         """The amplitude map over the tile, uint8 H×W: cropped in the pixels of the overlay, which
-        is halved before until it is less than twice too large, then resized. An overlay smaller
-        than the tile goes on beyond its borders as in a mirror."""
-        side = max(1, overlay["side"])
+        is halved before until it is less than twice too large, then resized. One that is
+        smaller than the tile is made large enough for it."""
+        side = max(overlay["side"], *extent[:2])
         file = self._folder(), overlay["name"], overlay["sha256"]
         bank = _halved(*file, max(1, _halved(*file, 0).shape[0] // side).bit_length() - 1)
         scale = bank.shape[0] / side
         height, width = extent[:2] if overlay["turn"] % 2 == 0 else extent[1::-1]
         rows, columns = max(1, round(height * scale)), max(1, round(width * scale))
-        beyond = max(0, rows - bank.shape[0]), max(0, columns - bank.shape[1])
-        if any(beyond):
-            bank = np.pad(bank, ((0, beyond[0]), (0, beyond[1])), mode="symmetric")
         top = int(overlay["place"][0] * (bank.shape[0] - rows + 1))
         left = int(overlay["place"][1] * (bank.shape[1] - columns + 1))
         cut = bank[top : top + rows, left : left + columns]

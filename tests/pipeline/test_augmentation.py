@@ -1,6 +1,7 @@
 """Augmentation moves all arrays of a sample alike, and by its seed alone."""
 
 import hashlib
+import multiprocessing
 import os
 import subprocess
 import sys
@@ -271,3 +272,17 @@ def test_a_transform_of_floats_is_refused_in_one_line():
     recipe = Recipe("r", SECTION, (Step("dust", "input", 1.0, CORRUPTIONS["dust"].at(1.0)),))
     with pytest.raises(ParamsError, match="float32: is not uint8"):
         as_albumentations(recipe)(image=noise().astype(np.float32))
+
+
+def draw_three(compose: albumentations.Compose) -> list[np.ndarray]:
+    return [compose(image=noise())["image"] for _ in range(3)]
+
+
+def test_a_transform_reaches_other_processes_with_its_seeds():
+    recipe = Recipe("r", SECTION, (Step("dust", "input", 1.0, CORRUPTIONS["dust"].at(0.8)),))
+    compose = albumentations.Compose([as_albumentations(recipe)], seed=5)
+    compose(image=noise())
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        there = pool.apply(draw_three, (compose,))
+    np.testing.assert_array_equal(draw_three(compose), there)
+    assert (there[0] != there[1]).any()

@@ -168,6 +168,7 @@ def test_marks_are_round_and_as_large_as_their_overlay(
         family("texture", disc), np.zeros((*extent, 1), np.uint8), {"overlays": [overlay]}
     )
     found = cv2.connectedComponentsWithStats(mask)[2][1:]
+    side = max(side, *extent)  # an overlay covers the tile
     inside = [
         one for one in found
         if one[0] and one[1] and one[0] + one[2] < extent[1] and one[1] + one[3] < extent[0]
