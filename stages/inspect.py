@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 SHEET_SIDE = 192  # px of a tile in samples.png
 
+LEAVES = ("data.json", "index.html", "histograms.csv", "*.png")
+
 
 @command
 def inspect(
@@ -38,7 +40,9 @@ def inspect(
     folder = out or root / "reports/data" / recipe
     code = ["stages/inspect.py", *family_files(loaded)]
     inputs = [params["recipes"][recipe], *map(sha256_file, (shards / MANIFEST, index))]
-    with workspace(root, f"inspect-{recipe}", code, inputs, [folder]) as work:
+    with workspace(
+        root, f"inspect-{recipe}", code, inputs, [folder], ["data.json"], LEAVES
+    ) as work:
         report = _measure(shards, index, loaded)
         _write(report, work / "report")
         finish(root, work, {"report": (folder, "data.json")})

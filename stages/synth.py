@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from dataclasses import dataclass
 from enum import StrEnum
@@ -12,7 +13,8 @@ import typer
 
 from stages.card import CODE, card_of
 from stages.console import command, make_app, progress, project_root, read_params, say
-from stages.recipes import NAME_PAIRS, NO_DAMAGE, family_files, inputs_of
+from stages.plan import plan
+from stages.recipes import family_files, inputs_of
 from stages.usage import MAX_WORKERS
 
 if TYPE_CHECKING:
@@ -22,6 +24,9 @@ if TYPE_CHECKING:
     from pipeline.shards import ShardRow
     from pipeline.synthesis import AnyStore, MakeSample
     from pipeline.tiling import ShardSpec
+
+SHARDS = ("train-*.tar", "val-*.tar", "test-*.tar", "README.md", "croissant.json")
+FILES = tuple(f"{split}/*" for split in ("train", "val", "test"))
 
 
 class Layout(StrEnum):
@@ -157,7 +162,11 @@ def _to_folder(job: _Job, target: Path, layout: Layout) -> list[ShardRow]:
     name = job.recipe.name
     index = sha256_file(job.root / "data/index.json")
     inputs = [layout, *inputs_of(job.root, job.params, name), index]
-    with workspace(job.root, f"synth-{name}", job.code, inputs, [target]) as work:
+    mark, leaves = (LISTING, FILES) if layout is Layout.folders else (MANIFEST, SHARDS)
+    _refuse_another(target, mark, name)
+    with workspace(
+        job.root, f"synth-{name}", job.code, inputs, [target], [mark], [mark, *leaves]
+    ) as work:
         shards = Store(work / "shards", job.recipe.section.profile)
         if layout is Layout.folders:
             rows = job.fill(FolderStore(work / "shards"), work)
@@ -172,6 +181,18 @@ def _to_folder(job: _Job, target: Path, layout: Layout) -> list[ShardRow]:
         finish(job.root, work, {"shards": (target, MANIFEST)})
         made.remember(job.specs, rows)
     return rows
+
+
+def _refuse_another(target: Path, mark: str, recipe: str) -> None:
+    """Raises DiskError for a folder that another recipe has filled."""
+    from pipeline.files import DiskError
+
+    try:
+        made = json.loads((target / mark).read_text(encoding="utf-8"))["recipe"]
+    except (OSError, ValueError, RecursionError, KeyError, TypeError):
+        return
+    if made != recipe:
+        raise DiskError(target, f"holds what the recipe {made} made", "name an empty folder")
 
 
 def _to_url(job: _Job, url: str) -> list[ShardRow]:
@@ -192,42 +213,6 @@ def _tell(recipe: str, rows: list[ShardRow], layout: Layout) -> None:
     megabytes = sum(row.num_bytes for row in rows) / 1e6
     shape = f"in {len(rows)} shards" if layout is Layout.shards else "as files"
     say(f"{recipe}: {sizes} samples {shape}, {megabytes:.1f} MB")
-
-
-def plan(root: Path, params: dict[str, Any], recipe: Recipe) -> list[ShardSpec]:
-    """Every shard that the recipe asks for. Raises ParamsError for a split without photos."""
-    from pipeline.config import read_max_megapixels, read_seed, section
-    from pipeline.given import GIVEN, check_given
-    from pipeline.shards import SPLITS
-    from pipeline.splits import photos_of, read_index
-    from pipeline.tiling import SynthesisSection, plan_split
-
-    photos = read_index(root / "data/index.json")
-    block = section(params, "synthesis", SynthesisSection)
-    seed, limit = read_seed(params), read_max_megapixels(params)
-    specs = []
-    for split in SPLITS:
-        found = chosen = list(photos_of(photos, recipe.section.sources, split))
-        if recipe.name == GIVEN:
-            chosen = check_given(recipe.steps, recipe.section.profile, found)
-        if not chosen:
-            raise _no_photos(recipe, split, len(found))
-        cut = getattr(recipe.section, split)
-        specs += plan_split(split, chosen, cut, block, seed, root / "data/raw", limit)
-    return specs
-
-
-def _no_photos(recipe: Recipe, split: str, num_unfit: int) -> Exception:
-    """The error of a split without photos; `num_unfit` others come without damage of their own."""
-    from pipeline.errors import ParamsError
-
-    where, sources = f"recipes.{recipe.name}", ", ".join(recipe.section.sources)
-    if num_unfit:
-        what = f"{sources} {NO_DAMAGE}: {num_unfit} {split} photos are clean alone"
-        return ParamsError(where, what, NAME_PAIRS)
-    what = f"no {split} photos come from the sources {sources}"
-    step = "add photos, or name other sources (`patina index` shows what there is)"
-    return ParamsError(where, what, step)
 
 
 def _remake(specs: list[ShardSpec], make: MakeSample, key: str, target: Path, profile: str) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from stages.plan import check_known
 from stages.recipes import NAME_PAIRS, NO_DAMAGE, reads_of
 
 SECTIONS = (
@@ -91,7 +92,7 @@ def _check_recipes(attempt: _Attempts, root: Path) -> None:
             continue
         for source in recipe.section.sources:
             if not _is_consequence(source, attempt.blocks("sources")):
-                attempt(_check_known, params, f"recipes.{name}.sources", source, "sources")
+                attempt(check_known, params, f"recipes.{name}.sources", source, "sources")
         unfit = _given_problems(recipe) if name == GIVEN else []
         attempt.problems += unfit
         if name in attempt.blocks("synth") and not unfit:
@@ -150,7 +151,7 @@ def _check_train(attempt: _Attempts) -> Iterator[Pair]:
         attempt(lookup, attempt.params, f"systems.{name}")
         block = attempt(section, attempt.params, where, TrainSection)
         if block:
-            attempt(_check_known, attempt.params, f"{where}.recipe", block.recipe, "synth")
+            attempt(check_known, attempt.params, f"{where}.recipe", block.recipe, "synth")
             stream, given = block.stream, block.recipe == GIVEN
             attempt.problems += stream_problems(
                 f"{where}.stream", stream.mode, stream.augment, given
@@ -168,8 +169,8 @@ def _check_evaluate(attempt: _Attempts) -> Iterator[Pair]:
         where = f"evaluate.{name}"
         block = attempt(section, attempt.params, where, EvaluateSection)
         if block:
-            attempt(_check_known, attempt.params, f"{where}.system", block.system, "train")
-            attempt(_check_known, attempt.params, f"{where}.recipe", block.recipe, "synth")
+            attempt(check_known, attempt.params, f"{where}.system", block.system, "train")
+            attempt(check_known, attempt.params, f"{where}.recipe", block.recipe, "synth")
             for baseline in block.baselines:
                 attempt(BASELINES.__getitem__, baseline)
             yield where, block.system, block.recipe
@@ -227,14 +228,3 @@ def _unknown_sections(params: dict[str, Any]) -> list[Any]:
         ParamsError("params", f"{name} is an unknown section", hint)
         for name, hint in zip(unknown, hints, strict=True)
     ]
-
-
-def _check_known(params: dict[str, Any], where: str, name: str, home: str) -> None:
-    """`name`, which stands at `where`, must be an entry of the section `home`."""
-    from pipeline.complaints import did_you_mean
-    from pipeline.errors import ParamsError
-
-    names = list(params.get(home) or [])
-    if name not in names:
-        hint = f"use one of {', '.join(names)}{did_you_mean(name, names)}"
-        raise ParamsError(f"params: {where}", f"{name!r} is not among {home}", hint)

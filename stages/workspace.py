@@ -7,13 +7,23 @@ import hashlib
 import json
 import shutil
 from collections.abc import Iterator, Sequence
+from fnmatch import fnmatchcase as fnmatch
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
 
-from pipeline.files import DiskError, lock, publish, sha256_bytes, sha256_file, to_json, write_json
+from pipeline.files import (
+    TEMPORARY,
+    DiskError,
+    lock,
+    publish,
+    sha256_bytes,
+    sha256_file,
+    to_json,
+    write_json,
+)
 from stages.closure import import_closure
 
 PUBLISHED = "published.json"
@@ -30,16 +40,18 @@ def workspace(
     inputs: Any,
     outs: Sequence[Path],
     marks: Sequence[str] = MARKS,
+    leaves: Sequence[str] = ("*",),
 ) -> Iterator[Path]:
-    """A folder for one piece of work, held alone, as are its outs. `marks`: patterns of the files
-    that tell an out of the stage from a user's own folder.
+    """A folder for one piece of work, held alone, as are its outs. A user's own folder is refused:
+    an out of the stage has one of the `marks`, and no file but those that it `leaves` (patterns,
+    where ``*`` crosses folders).
 
     The fingerprint covers the params and data hashes in `inputs` and the import closure of the
     `code` files, so that work is resumed only by the very code and data that began it. Earlier work
     is dropped when dvc.lock already holds its outs.
     """
     for out in outs:
-        _refuse_foreign(root, out, marks)
+        _refuse_foreign(root, out, marks, leaves)
     home = root / ".work" / stage.replace("/", "-")
     with contextlib.ExitStack() as stack:
         for held in sorted({*outs, home}):
@@ -85,12 +97,16 @@ def dvc_hash(path: Path) -> str:
     return _md5(text.encode()).hexdigest() + ".dir"
 
 
-def _refuse_foreign(root: Path, out: Path, marks: Sequence[str]) -> None:
+def _refuse_foreign(root: Path, out: Path, marks: Sequence[str], leaves: Sequence[str]) -> None:
     """Publishing removes what is not of the new out: never a user's own files."""
     if any(out.resolve().is_relative_to((root / ours).resolve()) for ours in OURS):
         return
-    if out.is_dir() and any(out.iterdir()) and not any(any(out.glob(mark)) for mark in marks):
-        raise DiskError(out, "holds other files, which would be removed", "name an empty folder")
+    files = [file for file in out.rglob("*") if not file.is_dir()] if out.is_dir() else []
+    names = [file.relative_to(out).as_posix() for file in files if TEMPORARY not in file.name]
+    strange = [name for name in names if not any(fnmatch(name, one) for one in leaves)]
+    if strange or (names and not any(any(out.glob(mark)) for mark in marks)):
+        what = f"holds other files, which would be removed ({(strange or names)[0]})"
+        raise DiskError(out, what, "name an empty folder")
 
 
 def _drop_finished(root: Path, home: Path) -> None:

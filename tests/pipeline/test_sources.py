@@ -44,7 +44,11 @@ def quiet(done: int, total: int) -> None:
 
 
 def fetch(inbox: Path, folder: Path) -> list[ListedFile]:
-    return make_source("folder", {"path": str(inbox), "licence": None}).fetch(Path("/"), folder, quiet).files
+    return (
+        make_source("folder", {"path": str(inbox), "licence": None})
+        .fetch(Path("/"), folder, quiet)
+        .files
+    )
 
 
 def identities(folder: Path) -> dict[str, tuple[int, int]]:
@@ -240,7 +244,9 @@ def test_an_empty_tree_is_an_empty_source(inbox: Path, tmp_path: Path) -> None:
 def test_a_tree_that_is_none_is_one_line(tmp_path: Path, name: str) -> None:
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(SourceError, match="is no folder") as caught:
-        make_source("folder", {"path": name, "licence": None}).fetch(tmp_path, tmp_path / "out", quiet)
+        make_source("folder", {"path": name, "licence": None}).fetch(
+            tmp_path, tmp_path / "out", quiet
+        )
     assert str(tmp_path / name) in str(caught.value)
 
 

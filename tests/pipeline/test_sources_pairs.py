@@ -38,7 +38,9 @@ def mine(tmp_path: Path) -> Path:
 
 
 def fetch(mine: Path) -> Brought:
-    return make_source("pairs", {"path": "mine", "licence": None}).fetch(mine.parent, mine.parent / "out", quiet)
+    return make_source("pairs", {"path": "mine", "licence": None}).fetch(
+        mine.parent, mine.parent / "out", quiet
+    )
 
 
 def refuse(mine: Path, *said: str) -> str:

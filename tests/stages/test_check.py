@@ -9,7 +9,7 @@ import pytest
 from pipeline.errors import PipelineError
 from pipeline.sources import make_source, read_listing
 from stages.validity import validate_params
-from tests.conftest import Run, load_yaml, write_params
+from tests.conftest import Run, load_yaml, small_params, write_params
 from tests.pipeline.test_sources import photo, put
 from tests.stages.test_given import RECIPE
 
@@ -192,3 +192,17 @@ def test_licences_and_files_left_out_reach_the_listing(
     assert [one.name for one in mine.left_out] == ["fake.heic", "noext"]
     assert [row.licence for row in mine.files] == ["CC0"]
     assert [row.licence for row in read_listing(project / "data/raw/pairs").files] == ["CC-BY-4.0"]
+
+
+def test_synth_tells_an_unknown_source_before_it_replaces_anything(
+    project: Path, stage: Run
+) -> None:
+    for name in ("fetch", "index", "textures"):
+        stage(name)
+    params = small_params()
+    params["recipes"]["shapes"]["sources"] = ["sample", "foldr"]
+    write_params(project, params)
+    done = stage("synth", "shapes", check=False)
+    assert done.returncode == 1
+    assert "recipes.shapes.sources: 'foldr' is not among sources" in done.stderr
+    assert "did you mean 'folder'?" in done.stderr

@@ -108,7 +108,14 @@ def test_a_download_goes_on_and_nothing_is_fetched_twice(project: Path, stage: R
             "split": "val",
             "licence": None,
         }
-        change(project, {"sample": {}, "folder": {"path": "data/inbox", "licence": None}, "url": {"files": [row]}})
+        change(
+            project,
+            {
+                "sample": {},
+                "folder": {"path": "data/inbox", "licence": None},
+                "url": {"files": [row]},
+            },
+        )
         failed = stage("fetch", check=False)
         assert failed.returncode == 1 and failed.stderr.count("error:") == 1
         assert "404" in failed.stderr and "Traceback" not in failed.stderr
@@ -125,7 +132,9 @@ def test_a_download_goes_on_and_nothing_is_fetched_twice(project: Path, stage: R
         assert not list((project / ".work").rglob(".url-unpacked"))
         before = tree(project / "data/raw")
         put(project / "data/inbox/new.png", picture(9))
-        change(project, {"folder": {"path": "data/inbox", "licence": None}, "url": {"files": [row]}})
+        change(
+            project, {"folder": {"path": "data/inbox", "licence": None}, "url": {"files": [row]}}
+        )
         stage("fetch")
         assert len(web.asked) == 3  # the archive was kept, though params changed
     kept = {name: data for name, data in before.items() if name.startswith("url/")}
@@ -140,7 +149,13 @@ def test_pairs_reach_the_index(project: Path, stage: Run) -> None:
     for number, file in enumerate(sorted((project / "data/pairs").rglob("clean/*.png"))):
         small = rng(number, "small").integers(0, 256, (8, 9, 3), "uint8")
         file.write_bytes(encode(small))
-    change(project, {"folder": {"path": "data/inbox", "licence": None}, "pairs": {"path": "data/pairs", "licence": None}})
+    change(
+        project,
+        {
+            "folder": {"path": "data/inbox", "licence": None},
+            "pairs": {"path": "data/pairs", "licence": None},
+        },
+    )
     assert "pairs: 6 files" in stage("fetch").stdout
     stage("index")
     rows = {row["name"]: row for row in index_of(project)["photos"]}
@@ -192,7 +207,9 @@ def test_a_folder_that_cannot_be_written_is_told_before_any_work(
         (project / name).mkdir(parents=True)
     with serve() as web:
         row = {"url": f"{web.url}a.png", "sha256": "0" * 64, "split": None, "licence": None}
-        change(project, {"url": {"files": [row]}, "folder": {"path": "data/inbox", "licence": None}})
+        change(
+            project, {"url": {"files": [row]}, "folder": {"path": "data/inbox", "licence": None}}
+        )
         with read_only(project / closed):
             done = stage("fetch", check=False)
         assert done.returncode == 1, done.stdout + done.stderr

@@ -52,7 +52,10 @@ def originals(project: Path) -> dict[str, Pictures]:
 
 def change(project: Path, **changes: Any) -> None:
     params = load_yaml(project / "params.yaml")
-    params["sources"] = {"folder": {"path": "data/inbox", "licence": None}, "pairs": {"path": "data/pairs", "licence": None}}
+    params["sources"] = {
+        "folder": {"path": "data/inbox", "licence": None},
+        "pairs": {"path": "data/pairs", "licence": None},
+    }
     params["recipes"]["given"] = RECIPE | changes
     write_params(project, params)
 
@@ -127,6 +130,8 @@ def test_what_cannot_be_given_is_one_line(
 
 
 def test_a_system_trains_on_them(project: Path, stage: Run, originals: dict[str, Pictures]) -> None:
+    marks = originals["train/clean/2.png"][0][:, :, 0] // 128 * 255
+    put(project / "data/pairs/train/mask/2.png", encode(marks))  # it learns from masks
     for name in ("fetch", "index"):
         stage(name)
     stage("synth", "given", "--workers", "1")
