@@ -5,12 +5,14 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from pipeline import png
-from pipeline.config import load_params
+from pipeline.candidates import Candidate
+from pipeline.config import load_params, section
 from pipeline.corruptions import Recipe, Tiles
 from pipeline.corruptions.texture import BANK_LIST
 from pipeline.files import sha256_bytes, write_bytes, write_json
+from pipeline.indexing import build_index
 from pipeline.sources import make_source
-from pipeline.splits import Candidate, IndexSection, Photo, build_index
+from pipeline.splits import IndexSection, Photo
 from pipeline.synthesis import SampleMaker
 from pipeline.textures import TexturesSection, draw_bank
 from pipeline.tiling import ShardSpec, SynthesisSection, plan_split
@@ -55,14 +57,15 @@ class Project(NamedTuple):
 def make_project(folder: Path, num_overlays: int = 14, size: int = 512) -> Project:
     """Bring the photos of the train split into `folder`, and draw the overlays."""
     raw, textures = folder / "raw", folder / "textures"
-    listed = make_source("sample", {}).fetch(ROOT, raw / "sample", lambda done, total: None)
+    listed, _ = make_source("sample", {}).fetch(ROOT, raw / "sample", lambda done, total: None)
     found = [
         Candidate("sample", one.name, f"sample/{one.file}", one.split, one.group, one.sha256)
         for one in listed
         if one.split == "train"
     ]
-    section = IndexSection(val_share=0.1, test_share=0.1, max_megapixels=MEGAPIXELS)
-    index = build_index(raw, found, section, SEED, lambda done, total: None)
+    params = load_params(ROOT / "params.yaml")
+    block = section(params, "index", IndexSection)
+    index = build_index(raw, found, block, SEED, lambda done, total: None)
     bank = {}
     for name, overlay in draw_bank(TexturesSection(num_overlays=num_overlays, size=size), SEED):
         data = png.encode(overlay[:, :, None])
@@ -70,4 +73,4 @@ def make_project(folder: Path, num_overlays: int = 14, size: int = 512) -> Proje
         bank[name] = sha256_bytes(data)
     write_json(textures / BANK_LIST, {"overlays": bank})
     photos = [Photo.model_validate(one) for one in index["photos"]]
-    return Project(raw, textures, photos, load_params(ROOT / "params.yaml"))
+    return Project(raw, textures, photos, params)

@@ -27,6 +27,7 @@ class Damages(Protocol):
 
 
 EXACT = ("horizontal_flip", "vertical_flip", "turn")  # move pixels, never mix or change them
+OR_FLY = ", or draw damage on the fly (mode: fly)"
 
 
 class AugmentStep(Section):
@@ -50,13 +51,8 @@ class Augmenter:
     """
 
     def __init__(self, steps: Sequence[AugmentStep], stored: bool) -> None:
-        inexact = [step.name for step in steps if step.name not in EXACT]
-        if stored and inexact:
-            raise ParamsError(
-                f"augment: {inexact[0]}",
-                "mixes pixels, which stored pairs must not be",
-                f"use {', '.join(EXACT)}, or draw damage on the fly (mode: fly)",
-            )
+        for problem in _inexact("augment", steps, OR_FLY) if stored else ():
+            raise problem
         self._compose = _compose(steps) if steps else None
 
     def __call__(self, arrays: dict[str, Array], seed: int) -> dict[str, Array]:
@@ -72,6 +68,31 @@ class Augmenter:
         return {
             name: np.ascontiguousarray(out["image" if name == "clean" else name]) for name in arrays
         }
+
+
+def stream_problems(
+    where: str, mode: str, steps: Sequence[AugmentStep], given: bool
+) -> list[ParamsError]:
+    """What the stream block at `where` asks for that cannot be: damage on the fly though photos
+    brought it (`given`), and steps that would change the damage of stored pairs."""
+    problems = []
+    if given and mode == "fly":
+        what = "photos brought the damage of these shards"
+        problems.append(ParamsError(f"params: {where}.mode", what, "write mode: stored"))
+    if given or mode == "stored":
+        problems += _inexact(f"params: {where}.augment", steps, "" if given else OR_FLY)
+    return problems
+
+
+def _inexact(where: str, steps: Sequence[AugmentStep], otherwise: str) -> list[ParamsError]:
+    step = f"use {', '.join(EXACT)}{otherwise}"
+    return [
+        ParamsError(
+            f"{where}.{number}: {one.name}", "mixes pixels, which stored pairs forbid", step
+        )
+        for number, one in enumerate(steps)
+        if one.name not in EXACT
+    ]
 
 
 def _compose(steps: Sequence[AugmentStep]) -> Any:

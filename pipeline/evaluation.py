@@ -69,10 +69,8 @@ class Evaluation:
     def _tune(self) -> dict[str, dict[str, float]]:
         path = self.work / "tuned.json"
         if not path.is_file():
-            pairs = [
-                (one.clean, one.corrupted, one.mask) for one in read_samples(self.shards, "val")
-            ]
-            write_json(path, {name: BASELINES[name]().tune(pairs) for name in self.baselines})
+            samples = list(read_samples(self.shards, "val"))
+            write_json(path, {name: tune(name, samples) for name in self.baselines})
         tuned: dict[str, dict[str, float]] = json.loads(path.read_text())
         return tuned
 
@@ -88,28 +86,44 @@ class Evaluation:
 
     def _row(self, sample: Sample, tuned: dict[str, dict[str, float]]) -> Row:
         restored = restore_sample(self.system, sample, self.device)
-        pictures = {
+        pictures: dict[str, Array | None] = {
             "input": sample.corrupted,
             "prediction": restored.prediction,
             "composite": restored.composite,
         }
         for name, strength in tuned.items():
-            pictures[name] = BASELINES[name]().restore(sample.corrupted, sample.mask, strength)
+            baseline, mask = BASELINES[name](), sample.known_mask
+            usable = mask is not None or not baseline.needs_mask
+            pictures[name] = baseline.restore(sample.corrupted, mask, strength) if usable else None
         steps = sample.story.get("steps", [])
         row: Row = {
             "key": sample.key,
             "photo": sample.story["photo"]["name"],
             "source": sample.story["photo"]["source"],
-            "covered": round(float(np.count_nonzero(sample.mask)) / sample.mask.size, 6),
+            "covered": _covered(sample),
             "severity": max((float(step["severity"]) for step in steps), default=0.0),
         }
         for name, picture in pictures.items():
-            values = metrics.measure(picture, sample.clean, sample.mask)
+            values = _measure(picture, sample)
             row |= {f"{name}.{metric}": _finite(value) for metric, value in values.items()}
         if restored.mask is not None:
-            counts = metrics.mask_counts(restored.mask, sample.mask, self.system.threshold)
-            row |= dict(zip(COUNTS, counts, strict=True))
+            row |= self._counts(restored.mask, sample)
         return row
+
+    def _counts(self, found: Array, sample: Sample) -> dict[str, int | None]:
+        if sample.mask_missing:
+            return dict.fromkeys(COUNTS)
+        counts = metrics.mask_counts(found, sample.mask, self.system.threshold)
+        return dict(zip(COUNTS, counts, strict=True))
+
+
+def tune(name: str, samples: Sequence[Sample]) -> dict[str, float]:
+    """A baseline's strengths by the samples that it can work on; its customary ones without any."""
+    baseline = BASELINES[name]()
+    usable = [one for one in samples if not (baseline.needs_mask and one.mask_missing)]
+    if samples and not usable:
+        return {}
+    return baseline.tune((one.clean, one.corrupted, one.mask) for one in usable)
 
 
 @torch.no_grad()
@@ -127,6 +141,19 @@ def by_photo(samples: Iterable[Sample]) -> Iterator[tuple[str, list[Sample]]]:
     for sample in samples:
         gathered.setdefault(sample.key.split("_")[0], []).append(sample)
     yield from sorted(gathered.items())
+
+
+def _measure(picture: Array | None, sample: Sample) -> dict[str, float | None]:
+    """The metrics of a picture; of none, all are undefined."""
+    if picture is None:
+        return dict.fromkeys(metrics.METRICS)
+    return metrics.measure(picture, sample.clean, sample.known_mask)
+
+
+def _covered(sample: Sample) -> float | None:
+    if sample.mask_missing:
+        return None
+    return round(float(np.count_nonzero(sample.mask)) / sample.mask.size, 6)
 
 
 def _finite(value: float | None) -> float | None:

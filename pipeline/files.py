@@ -16,6 +16,7 @@ from typing import Any
 from pipeline.errors import BusyError, PipelineError
 
 TEMPORARY = ".tmp-"
+RESERVE = 100_000_000  # bytes of the disk that big writes leave free
 
 
 class DiskError(PipelineError):
@@ -65,14 +66,29 @@ def atomic(path: Path) -> Iterator[Path]:
     temporary = Path(name)
     try:
         yield temporary
-        _sync(temporary)
-        temporary.chmod(0o644)
-        temporary.replace(path)
-        _sync(path.parent)
+        settle(temporary, path)
     except OSError as error:
         raise _disk_error(path, error) from None
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def settle(finished: Path, path: Path) -> None:
+    """Give a finished file its final name, on the disk for certain before that name holds it."""
+    with writing(path):
+        _sync(finished)
+        finished.chmod(0o644)
+        finished.replace(path)
+        _sync(path.parent)
+
+
+@contextlib.contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """What the disk refuses inside is a DiskError that names `path`."""
+    try:
+        yield
+    except OSError as error:
+        raise _disk_error(path, error) from None
 
 
 def sha256_file(path: Path) -> str:
@@ -84,6 +100,11 @@ def sha256_file(path: Path) -> str:
 def sha256_bytes(data: bytes | memoryview) -> str:
     """Hex sha256 of bytes."""
     return hashlib.sha256(data).hexdigest()
+
+
+def printable(path: Path | str) -> str:
+    """The path as text that any JSON file can hold, whatever bytes its name has."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
 def copy_file(source: Path, target: Path) -> None:
@@ -106,6 +127,20 @@ def link_file(source: Path, target: Path) -> None:
         copy_file(source, target)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def check_room(folder: Path, num_bytes: int) -> None:
+    """Raise DiskError unless the disk of `folder` has room for `num_bytes` and RESERVE more."""
+    free = shutil.disk_usage(_standing(folder)).free
+    if free < num_bytes + RESERVE:
+        wanted = f"{(num_bytes + RESERVE) / 1e9:.1f} GB are needed, {free / 1e9:.1f} GB are free"
+        raise DiskError(folder, f"has no room ({wanted})", "free some space and run it again")
+
+
+def check_writable(folder: Path) -> None:
+    """Raise DiskError unless files can be made in `folder`, or in what stands of the way to it."""
+    with writing(folder), tempfile.TemporaryFile(prefix=TEMPORARY, dir=_standing(folder)):
+        pass
 
 
 def publish(work: Path, target: Path, last: str | None = None) -> None:
@@ -154,6 +189,11 @@ def lock(target: Path) -> Iterator[None]:
         if _stands_at(handle, sibling):
             sibling.unlink(missing_ok=True)
         os.close(handle)
+
+
+def _standing(folder: Path) -> Path:
+    """The folder, or the nearest one above it that exists."""
+    return next(home for home in (folder, *folder.absolute().parents) if home.is_dir())
 
 
 def _hold(sibling: Path, target: Path) -> int:

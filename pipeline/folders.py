@@ -22,7 +22,8 @@ LISTING = "files.json"  # written last: path → sha256
 @dataclass(frozen=True)
 class FolderStore:
     """A `synthesis.AnyStore`. Planned shards remain the units of work and of resume. `story/`
-    stands beside the pictures, and `keep/` where a recipe has something to preserve.
+    stands beside the pictures, and `keep/` where a recipe has something to preserve. A mask that is
+    missing is no file.
     """
 
     folder: Path
@@ -75,9 +76,9 @@ def _files(split: str, sample: Sample) -> dict[str, bytes]:
     files = {
         f"{split}/clean/{sample.key}.png": png.encode(sample.clean),
         f"{split}/corrupted/{sample.key}.png": png.encode(sample.corrupted),
-        f"{split}/mask/{sample.key}.png": png.encode_mask(sample.mask),
         f"{split}/story/{sample.key}.json": to_json(sample.story).encode(),
     }
-    if sample.keep is not None:
-        files[f"{split}/keep/{sample.key}.png"] = png.encode_mask(sample.keep)
+    for name, mask in (("mask", sample.known_mask), ("keep", sample.keep)):
+        if mask is not None:
+            files[f"{split}/{name}/{sample.key}.png"] = png.encode_mask(mask)
     return files

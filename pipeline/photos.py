@@ -1,9 +1,11 @@
-"""Photo files: bytes ↔ arrays under limits, upright, one channel order, depth and metadata kept."""
+"""Photo files: bytes → arrays under limits, upright, one channel order, depth and metadata kept."""
 
+import contextlib
 import io
 import struct
 import warnings
 import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import cv2
@@ -45,21 +47,8 @@ def decode(data: bytes, max_megapixels: float, limit: str = "index.max_megapixel
     Raises ImageError for what is no photo, is cut short, or is larger than `max_megapixels`, which
     is told by the name that the user knows it by: `limit`.
     """
-    if not data:
-        raise ImageError("photo", "the file is empty", "copy it again")
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            with Image.open(io.BytesIO(data), formats=FORMATS) as image:
-                _check_size(image.size, max_megapixels, limit)
-                return _decode_opened(image, data)
-    except ImageError:
-        raise
-    except (UnidentifiedImageError, Image.DecompressionBombError, cv2.error) as error:
-        _refuse_wide_tiff(data)
-        raise ImageError("photo", _reason(error), "use a JPEG, PNG, WebP or TIFF file") from None
-    except Exception as error:  # damaged bytes make decoders raise anything, TypeError included
-        raise ImageError("photo", _reason(error), "copy or export it again") from None
+    with _opened(data, max_megapixels, limit) as image:
+        return _decode_opened(image, data)
 
 
 def decode_rgb(data: bytes, max_megapixels: float) -> Array:
@@ -67,32 +56,40 @@ def decode_rgb(data: bytes, max_megapixels: float) -> Array:
     return to_uint8(decode(data, max_megapixels).pixels)
 
 
-def encode(picture: Picture, pixels: Array) -> bytes:
-    """`pixels` (H×W×3, uint8 or uint16) as a file of the format, channels and metadata of
-    `picture`."""
-    gray = picture.gray and bool((pixels == pixels[:, :, :1]).all())
-    if picture.alpha is not None and picture.file_format not in ("JPEG", "BMP"):
-        pixels = _uncompose(pixels, picture.alpha)
-    if pixels.dtype == np.uint16:
-        return _encode_deep(picture, pixels, gray)
-    planes = pixels[:, :, 0] if gray else pixels
-    image = Image.fromarray(np.ascontiguousarray(planes))
-    if picture.alpha is not None and picture.file_format not in ("JPEG", "BMP"):
-        image.putalpha(Image.fromarray(to_uint8(picture.alpha)))
-    options: dict[str, object] = {"exif": picture.exif} if picture.exif else {}
-    if _fitting_profile(picture, gray):
-        options[ICC_PROFILE] = picture.icc
-    if picture.file_format == "JPEG":
-        options |= {"quality": 95, "subsampling": 0}
-    elif picture.file_format == "WEBP":
-        options |= {"lossless": True}
-    elif picture.file_format == "TIFF":
-        options |= {"compression": "tiff_deflate"}
-    elif picture.file_format in ("BMP", "GIF"):
-        options = {}
-    out = io.BytesIO()
-    image.save(out, picture.file_format, **options)
-    return out.getvalue()
+def decode_known(data: bytes, max_megapixels: float) -> Array:
+    """`decode_rgb` of a file that it has decoded before: the same pixels, those of a JPEG by
+    OpenCV and so sooner. Of damage within the file only `decode_rgb` is sure to tell."""
+    with _opened(data, max_megapixels, "index.max_megapixels") as image:
+        plain = image.format == "JPEG" and image.mode == "RGB"
+        orientation = image.getexif().get(ORIENTATION, 1) if plain else 1
+        flags = cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION
+        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags) if plain else None
+    if pixels is None:
+        return decode_rgb(data, max_megapixels)
+    return np.ascontiguousarray(turn_upright(pixels, orientation))
+
+
+@contextlib.contextmanager
+def _opened(data: bytes, max_megapixels: float, limit: str) -> Iterator[Image.Image]:
+    """The photo with its header read and its size checked; whatever a decoder raises is an
+    ImageError."""
+    if not data:
+        raise ImageError("photo", "the file is empty", "copy it again")
+    # Pillow's own guard, at twice this, is for a whole process: it must not be below ours
+    Image.MAX_IMAGE_PIXELS = max(Image.MAX_IMAGE_PIXELS or 0, int(max_megapixels * MEGAPIXEL))
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+                _check_size(image.size, max_megapixels, limit)
+                yield image
+    except ImageError:
+        raise
+    except (UnidentifiedImageError, Image.DecompressionBombError, cv2.error) as error:
+        _refuse_wide_tiff(data)
+        raise ImageError("photo", _reason(error), "use a JPEG, PNG, WebP or TIFF file") from None
+    except Exception as error:  # damaged bytes make decoders raise anything, TypeError included
+        raise ImageError("photo", _reason(error), "copy or export it again") from None
 
 
 def _check_size(size: tuple[int, int], max_megapixels: float, limit: str) -> None:
@@ -164,7 +161,8 @@ def _decode_deep(image: Image.Image, data: bytes) -> Array:
     if image.format == "PNG":
         _check_chunks(data)
     tags = image.tag_v2 if image.format == "TIFF" else {}  # type: ignore[attr-defined]
-    if tags.get(284, 1) != 1 or tags.get(262, 1) not in (1, 2):  # OpenCV reads those wrongly
+    layout = tags.get(284, 1), tags.get(262, 1), 1 in tags.get(338, ())  # the last: premultiplied
+    if layout not in ((1, 1, False), (1, 2, False)):  # OpenCV reads others wrongly
         raise ImageError(
             "photo", "its 16-bit layout is not supported", "export it as gray or RGB, interleaved"
         )
@@ -180,6 +178,10 @@ def _decode_deep(image: Image.Image, data: bytes) -> Array:
 
 
 def _decode_pillow(image: Image.Image) -> Array:
+    if image.mode == "LAB" or (image.format == "TIFF" and 2 in image.tag_v2.get(339, ())):  # type: ignore[attr-defined]
+        raise ImageError(
+            "photo", "Lab or signed pixels are not supported", "export it as gray or RGB"
+        )
     if image.mode in ("I", "F", "I;16", "I;16B", "I;16L"):
         raise _too_wide({"I": "32-bit integer", "F": "32-bit float"}.get(image.mode, "16-bit"))
     if image.has_transparency_data:  # a palette's, or one color named transparent
@@ -223,80 +225,22 @@ def _split_alpha(planes: Array) -> tuple[Array, Array | None]:
     return ((wide + full // 2) // full).astype(planes.dtype), alpha
 
 
-def _uncompose(pixels: Array, alpha: Array) -> Array:
-    """The color that over white, under its alpha again, looks like `pixels`."""
-    full = int(np.iinfo(pixels.dtype).max)
-    white = full * (full - alpha[:, :, None].astype(np.int64))
-    opaque = np.maximum(alpha[:, :, None].astype(np.int64), 1)
-    color = (pixels.astype(np.int64) * full - white + opaque // 2) // opaque
-    clipped: Array = np.clip(color, 0, full).astype(pixels.dtype)
-    return clipped
-
-
-def _encode_deep(picture: Picture, pixels: Array, gray: bool) -> bytes:
-    planes = pixels[:, :, 0] if gray else pixels[:, :, ::-1]
-    if picture.alpha is not None and not gray:
-        planes = np.dstack([planes, picture.alpha])
-    if picture.file_format == "TIFF":
-        return _encode_deep_tiff(picture, planes, gray)
-    done, data = cv2.imencode(".png", np.ascontiguousarray(planes))
-    if not done:
-        raise ImageError("photo", "cannot be encoded", "choose another format")
-    return _with_metadata(bytes(data), picture, gray)
-
-
-def _encode_deep_tiff(picture: Picture, planes: Array, gray: bool) -> bytes:
-    """By tifffile, since OpenCV writes no metadata. Of EXIF, the tags that hold text."""
-    exif = Image.Exif()
-    exif.load(picture.exif)
-    texts = [(tag, "s", 0, value, True) for tag, value in exif.items() if isinstance(value, str)]
-    if not gray:
-        planes = np.dstack([planes[:, :, 2::-1], *np.rollaxis(planes[:, :, 3:], 2)])
-    out = io.BytesIO()
-    tifffile.imwrite(
-        out, planes, photometric="minisblack" if gray else "rgb", compression="zlib",
-        extrasamples=["unassalpha"] if planes.ndim == 3 and planes.shape[2] == 4 else None,
-        iccprofile=picture.icc if _fitting_profile(picture, gray) else None, extratags=texts,
-        metadata=None, software=False,
-    )  # fmt: skip
-    return out.getvalue()
-
-
-def _with_metadata(png: bytes, picture: Picture, gray: bool) -> bytes:
-    """The PNG with the photo's profile and EXIF right after its header (8 + 25 bytes)."""
-    chunks = b""
-    if _fitting_profile(picture, gray):
-        chunks += _chunk(b"iCCP", b"icc\0\0" + zlib.compress(picture.icc or b""))
-    if picture.exif:
-        chunks += _chunk(b"eXIf", picture.exif.removeprefix(b"Exif\0\0"))
-    return png[:33] + chunks + png[33:]
-
-
 def _check_chunks(png: bytes) -> None:
     """Raises ValueError at a cut or damaged chunk: OpenCV would set memory aside for its length."""
     place, kind = 8, b""
     while kind != b"IEND":
         (length,) = struct.unpack_from(">I", png, place)
         kind = png[place + 4 : place + 8]
-        if png[place + 8 + length :][:4] != _chunk(kind, png[place + 8 : place + 8 + length])[-4:]:
+        body = png[place + 8 : place + 8 + length]
+        if png[place + 8 + length :][:4] != struct.pack(">I", zlib.crc32(kind + body)):
             raise ValueError(f"its {kind!r} part is damaged")
         place += 12 + length
 
 
-def _chunk(kind: bytes, body: bytes) -> bytes:
-    crc = zlib.crc32(kind + body)
-    return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", crc)
-
-
-def _fitting_profile(picture: Picture, gray: bool) -> bool:
-    """Is its ICC profile one of the color space that we write? A CMYK photo's is not."""
-    return picture.icc is not None and picture.icc[16:20] == (b"GRAY" if gray else b"RGB ")
-
-
 def _reason(error: Exception) -> str:
     text = " ".join(str(error).split())[:160]
-    return (
-        "cannot be identified as a photo"
-        if "cannot identify" in text
-        else text or type(error).__name__
-    )
+    if isinstance(error, Image.DecompressionBombError):
+        return f"far more megapixels than allowed ({text.split(' exceeds')[0]})"
+    if "cannot identify" in text:
+        return "cannot be identified as a photo"
+    return text or type(error).__name__

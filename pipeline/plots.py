@@ -21,7 +21,10 @@ def plot_psnr(rows: Sequence[Row], title: str) -> bytes:
     figure = Figure(figsize=(8, 0.62 * len(names) + 1.3), layout="constrained")
     axes = figure.subplots()
     for place, name in enumerate(reversed(names)):
-        values = np.minimum([row[f"{name}.psnr"] for row in rows], 60)
+        known = [row[f"{name}.psnr"] for row in rows if row[f"{name}.psnr"] is not None]
+        if not known:  # a baseline that needs masks, on samples that have none
+            continue
+        values = np.minimum(known, 60)
         color = INK if name in OWN[1:] else PALE
         shift = np.linspace(-0.16, 0.16, len(values)) if len(values) > 1 else np.zeros(1)
         axes.scatter(values, place + shift, s=14, color=color, alpha=0.7, linewidths=0)
@@ -36,16 +39,20 @@ def plot_psnr(rows: Sequence[Row], title: str) -> bytes:
 
 
 def plot_gain(rows: Sequence[Row], title: str) -> bytes:
-    """What is gained over the input, against how bad the damage is: PNG bytes."""
+    """What is gained over the input, against how bad the damage is, where that is known: PNG
+    bytes."""
     key = "covered" if len({row["severity"] for row in rows}) <= 1 else "severity"
     figure = Figure(figsize=(8, 3.6), layout="constrained")
     axes = figure.subplots()
-    gains = [row["composite.psnr"] - row["input.psnr"] for row in rows]
+    known = [row for row in rows if row[key] is not None]
+    gains = [row["composite.psnr"] - row["input.psnr"] for row in known]
     axes.axhline(0, color="black", linewidth=0.8)
-    axes.scatter([row[key] for row in rows], gains, s=22, color=INK, alpha=0.8, linewidths=0)
+    axes.scatter([row[key] for row in known], gains, s=22, color=INK, alpha=0.8, linewidths=0)
     label = (
         "severity of the worst step (0 to 1)" if key == "severity" else "share of the tile covered"
     )
+    if len(known) < len(rows):
+        label += f"; {len(rows) - len(known)} of {len(rows)} samples have no mask"
     _finish(axes, title, label, "composite − input (dB)")
     return _png(figure)
 

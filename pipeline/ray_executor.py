@@ -104,7 +104,8 @@ class RayExecutor:
         try:
             import ray
         except ImportError:
-            raise ParamsError("executor ray", "is not installed", "`pip install ray`") from None
+            step = "run .venv/bin/python -m pip install -c constraints.txt -e '.[ray]'"
+            raise ParamsError("executor ray", "is not installed", step) from None
         logging.getLogger("ray").setLevel(logging.ERROR)
         with _own_signals() as restore:
             self._connect(ray)

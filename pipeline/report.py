@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 from collections.abc import Sequence
 from typing import Any
 
 from pipeline.rows import OWN, Row
 
 FIRST = ("key", "photo", "source", "covered", "severity")
+COUNTED = ("num_samples", "covered", "mask_missing_count")
 CONVENTION = (
     "PSNR, SSIM and MSE on 8-bit pictures, nothing cropped; SSIM Gaussian 11×11, σ 1.5; means over "
     "held-out samples, PSNR clipped at 100 dB; values in damage over truly damaged pixels; mask F1 "
@@ -44,8 +46,7 @@ def leaderboard(summaries: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
             "kind": "system",
             **own,
             "mask": summary.get("mask"),
-            "num_samples": summary["num_samples"],
-            "covered": summary["covered"],
+            **{name: summary[name] for name in COUNTED if name in summary},
         }
         for name, strength in pair["tuned"].items():
             board.setdefault(
@@ -58,14 +59,23 @@ def leaderboard(summaries: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
                     "prediction": summary[name],
                     "composite": summary[name],
                     "mask": None,
-                    "num_samples": summary["num_samples"],
-                    "covered": summary["covered"],
+                    **{name: summary[name] for name in COUNTED if name in summary},
                     "strength": strength,
                 },
             )
-    return sorted(
-        board.values(), key=lambda row: (row["recipe"], -row["composite"]["psnr"], row["system"])
-    )
+    return sorted(board.values(), key=_rank)
+
+
+def psnr_of_all(values: dict[str, Any]) -> float | None:
+    """A picture's mean PSNR in dB; None if a sample lacks it, as where a baseline got no mask: a
+    mean over other samples compares with nothing."""
+    found: float | None = values["psnr"]
+    return None if values.get("psnr_undefined_count") else found
+
+
+def _rank(row: dict[str, Any]) -> tuple[str, float, str]:
+    psnr = psnr_of_all(row["composite"])
+    return row["recipe"], math.inf if psnr is None else -psnr, row["system"]
 
 
 def leaderboard_text(board: Sequence[dict[str, Any]]) -> str:
@@ -74,6 +84,8 @@ def leaderboard_text(board: Sequence[dict[str, Any]]) -> str:
     for recipe in dict.fromkeys(row["recipe"] for row in board):
         rows = [row for row in board if row["recipe"] == recipe]
         covered = f", {rows[0]['covered']:.1%} covered by damage" if rows[0]["covered"] else ""
+        missing = rows[0].get("mask_missing_count", 0)
+        covered += f", {missing} without a mask" if missing else ""
         parts.append(f"## Recipe `{recipe}` ({rows[0]['num_samples']} held-out samples{covered})\n")
         parts.append(
             "| | PSNR (dB) | gain | SSIM | MSE | PSNR in damage | raw PSNR | mask F1 | IoU |\n"
@@ -100,14 +112,16 @@ def _line(
     prediction: dict[str, Any],
     mask: dict[str, Any] | None,
 ) -> str:
+    psnr, whole = psnr_of_all(values), psnr_of_all(before)
+    everywhere = psnr is not None
     cells = [
         name,
-        _cell(values["psnr"], 2),
-        f"{values['psnr'] - before['psnr']:+.2f}",
-        _cell(values["ssim"], 4),
-        _cell(values["mse"], 5),
+        _cell(psnr, 2),
+        "–" if psnr is None or whole is None else f"{psnr - whole:+.2f}",
+        _cell(values["ssim"] if everywhere else None, 4),
+        _cell(values["mse"] if everywhere else None, 5),
         _cell(values["psnr_masked"], 2),
-        _cell(prediction["psnr"], 2),
+        _cell(psnr_of_all(prediction), 2),
         _cell(mask["f1"] if mask else None, 3),
         _cell(mask["iou"] if mask else None, 3),
     ]

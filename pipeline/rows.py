@@ -2,7 +2,8 @@
 
 A row is flat: ``key``, ``photo`` and ``source`` (where the tile is from), ``covered`` (share of
 damaged pixels), ``severity`` (0 to 1), ``<picture>.<metric>`` for each picture and metric, and the
-pixel counts of the mask where a system predicts one.
+pixel counts of the mask where a system predicts one. Where a sample's mask is missing, all that
+needs it is null.
 """
 
 from __future__ import annotations
@@ -20,11 +21,14 @@ COUNTS = ("mask.tp", "mask.fp", "mask.fn")
 
 def summarize(rows: Sequence[Row]) -> dict[str, Any]:
     """Means over samples for each picture name, micro-averaged mask scores, and how many there
-    were."""
+    were. Samples without a mask are counted in `mask_missing_count`, which is there if they are."""
+    covered = [row["covered"] for row in rows if row["covered"] is not None]
     summary: dict[str, Any] = {
         "num_samples": len(rows),
-        "covered": _mean([row["covered"] for row in rows]),
+        "covered": _mean(covered) if covered or not rows else None,
     }
+    if len(covered) < len(rows):
+        summary["mask_missing_count"] = len(rows) - len(covered)
     for name in picture_names(rows):
         prefix = f"{name}."
         columns = [
@@ -37,7 +41,8 @@ def summarize(rows: Sequence[Row]) -> dict[str, Any]:
         ]
         summary[name] = {key: _rounded(value) for key, value in metrics.aggregate(columns).items()}
     if rows and COUNTS[0] in rows[0]:
-        counts = [metrics.MaskCounts(*(row[name] for name in COUNTS)) for row in rows]
+        known = [row for row in rows if row[COUNTS[0]] is not None]
+        counts = [metrics.MaskCounts(*(row[name] for name in COUNTS)) for row in known]
         summary["mask"] = {k: _rounded(v) for k, v in metrics.mask_scores(counts).items()}
     return summary
 

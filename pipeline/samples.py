@@ -6,7 +6,7 @@ import functools
 import hashlib
 import io
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
@@ -19,13 +19,15 @@ from pipeline.files import sha256_bytes, to_json
 JPEG_QUALITY = 95
 BLOCK = 512
 END_OF_TAR = bytes(2 * BLOCK)
+MISSING = "missing"  # what a story tells of a mask that nobody brought
+UNKNOWN = 128  # gray level that stands for such a mask in pictures to look at
 Array = np.ndarray
 
 
 @dataclass(frozen=True)
 class Sample:
-    """One pair. Pictures uint8 H×W×3 or H×W×1; `mask` uint8 H×W, 255 = damaged; `keep` 255 =
-    preserve; `tile`: what the story is drawn on, where it is known."""
+    """One pair. Pictures uint8 H×W×3 or H×W×1; `mask` uint8 H×W, 255 = damaged, and all 0 where
+    `mask_missing`; `keep` 255 = preserve; `tile`: what the story is drawn on, where it is known."""
 
     key: str
     clean: Array
@@ -39,6 +41,21 @@ class Sample:
     def told(self) -> bytes:
         """The story as its file has it."""
         return to_json(self.story).encode()
+
+    @property
+    def mask_missing(self) -> bool:
+        """Is it unknown what is damaged? Then the 0 of `mask` mean nothing."""
+        return tells_no_mask(self.story)
+
+    @property
+    def known_mask(self) -> Array | None:
+        """The mask, for whoever measures by it; None where it is missing."""
+        return None if self.mask_missing else self.mask
+
+    @property
+    def shown_mask(self) -> Array:
+        """The mask to look at, uint8 H×W: gray all over where it is missing."""
+        return np.full_like(self.mask, UNKNOWN) if self.mask_missing else self.mask
 
 
 class Redrawn(Protocol):
@@ -93,20 +110,23 @@ def pack(samples: Iterable[Sample], profile: str = "png") -> tuple[bytes, int, s
 
 
 def unpack(member: dict[str, Any], redraw: Redraw | None = None) -> Sample:
-    """A sample from webdataset's dict of bytes; profile "story" needs the recipe's `replay`."""
+    """A sample from webdataset's dict of bytes; profile "story" needs the recipe's `replay`.
+
+    Raises ShardError for a story without it, and for a mask that is gone, untold by the story.
+    """
     key, story = member["__key__"], json.loads(member["json"])
-    if "mask.png" not in member:
+    if not {"corrupted.png", "corrupted.jpg"} & set(member):
         if redraw is None:
             raise ShardError(key, "holds a story, no pictures", "read it with its recipe")
         tile = png.decode(member["clean.png"])
         made = redraw(tile, story)
         return Sample(key, made.clean, made.corrupted, made.mask, story, made.keep, tile)
-    keep = member.get("keep.png")
+    keep, clean = member.get("keep.png"), clean_of(member)
     return Sample(
         key=key,
-        clean=clean_of(member),
+        clean=clean,
         corrupted=_picture(member, "corrupted"),
-        mask=png.decode_mask(member["mask.png"]),
+        mask=_mask(member, story, clean.shape[:2]),
         story=story,
         keep=png.decode_mask(keep) if keep is not None else None,
     )
@@ -117,15 +137,19 @@ def clean_of(member: dict[str, Any]) -> Array:
     return _picture(member, "clean")
 
 
+def tells_no_mask(story: Mapping[str, Any]) -> bool:
+    """Does the story say that nobody brought a mask? No mask file stands beside it then."""
+    return story.get("mask") == MISSING
+
+
 def content_sha256(sample: Sample) -> str:
     """Over a sample's key, its story, and its pictures' shapes and CRC-32, whatever the codec.
 
     It tells the pictures of one machine from those of another, which chance alone makes differ; the
     files themselves are held by their sha256.
     """
-    arrays = [sample.clean, sample.corrupted, sample.mask]
-    arrays += [sample.keep] if sample.keep is not None else []
-    pictures = [[*array.shape, png.crc32(array)] for array in arrays]
+    arrays = [sample.clean, sample.corrupted, sample.known_mask, sample.keep]
+    pictures = [[*array.shape, png.crc32(array)] for array in arrays if array is not None]
     return sha256_bytes(to_json([sample.key, pictures]).encode() + sample.told)
 
 
@@ -135,18 +159,27 @@ def _picture(member: dict[str, Any], name: str) -> Array:
     return png.decode(member[f"{name}.png"])
 
 
+def _mask(member: dict[str, Any], story: dict[str, Any], shape: tuple[int, ...]) -> Array:
+    if tells_no_mask(story):
+        return np.zeros(shape, np.uint8)
+    if "mask.png" not in member:
+        raise ShardError(member["__key__"], "its mask is gone, untold by its story", "synth again")
+    return png.decode_mask(member["mask.png"])
+
+
 def _members(sample: Sample, profile: str) -> dict[str, bytes]:
     if profile == "story":
         assert sample.tile is not None, sample.key
         return {"clean.png": png.encode(sample.tile), "json": sample.told}
-    members = {"json": sample.told, "mask.png": png.encode_mask(sample.mask)}
+    members = {"json": sample.told}
     for name, picture in (("clean", sample.clean), ("corrupted", sample.corrupted)):
         if profile == "jpeg":
             members[f"{name}.jpg"] = images.encode_jpeg(picture, JPEG_QUALITY)
         else:
             members[f"{name}.png"] = png.encode(picture)
-    if sample.keep is not None:
-        members["keep.png"] = png.encode_mask(sample.keep)
+    for name, mask in (("mask.png", sample.known_mask), ("keep.png", sample.keep)):
+        if mask is not None:
+            members[name] = png.encode_mask(mask)
     return dict(sorted(members.items()))
 
 

@@ -1,22 +1,20 @@
-"""The index of photos: one row a picture, named by its pixels, each in one split; what is
-unreadable is told."""
+"""The index as others read it: one row a picture, named by its pixels, each in one split."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
 
 from pydantic import Field, model_validator
 
 from pipeline import images, seeds
 from pipeline import photos as photo_files
 from pipeline.complaints import broken
-from pipeline.config import MAX_MEGAPIXELS, Section, validate
-from pipeline.errors import ImageError, ParamsError, PipelineError
-from pipeline.files import sha256_bytes
+from pipeline.config import MAX_MEGAPIXELS, Section, Share, validate
+from pipeline.errors import ParamsError, PipelineError
+from pipeline.reading import read_photo
 
 Array = images.Array
 
@@ -27,11 +25,12 @@ class PhotoIndexError(PipelineError):
 
 class IndexSection(Section):
     """`val_share` and `test_share` of the groups without an official split; `max_megapixels` a
-    photo."""
+    photo; `max_rejected_share` of files may be unreadable before the stage fails."""
 
     val_share: float = Field(ge=0, lt=1)
     test_share: float = Field(ge=0, lt=1)
     max_megapixels: float = Field(gt=0, le=MAX_MEGAPIXELS)
+    max_rejected_share: Share
 
     @model_validator(mode="after")
     def _some_train(self) -> IndexSection:
@@ -41,7 +40,13 @@ class IndexSection(Section):
 
 
 class Photo(Section):
-    """A row. `id`: sha256 of the decoded pixels; `path`: relative to the indexed folder."""
+    """A row. `id`: sha256 of the decoded pixels; `path`: relative to the indexed folder.
+
+    `group`: the near-duplicates that share its split; `official`: its source gives the split;
+    `no_test`: its source keeps it out of the test split.
+    `corrupted` and `mask` are files like `path` where the source brings its own damage: then the id
+    covers their bytes too. A missing mask is null.
+    """
 
     id: str
     source: str
@@ -53,51 +58,13 @@ class Photo(Section):
     gray: bool
     group: str
     split: str
-
-
-class Candidate(NamedTuple):
-    """A file that may become a row. An official `split` or `group` overrides the computed one;
-    `sha256` is that of the listing, where there is one.
-    """
-
-    source: str
-    name: str
-    path: str
-    split: str | None
-    group: str | None
-    sha256: str | None = None
-
-
-Progress = Callable[[int, int], None]
-Index = dict[str, Any]
-
-
-def build_index(
-    folder: Path,
-    candidates: Iterable[Candidate],
-    section: IndexSection,
-    seed: int,
-    progress: Progress,
-) -> Index:
-    """``{"photos": rows, "rejected": rows with name, path, reason}``, both sorted; the same for any
-    order."""
-    photos: dict[str, Photo] = {}
-    rejected: list[dict[str, str]] = []
-    # officially split photos first, so that a copy in another source never takes their place
-    todo = sorted(candidates, key=lambda one: (one.split is None, one.source, one.path))
-    for done, one in enumerate(todo, 1):
-        try:
-            photo = _read(folder, one, section, seed)
-        except ImageError as error:
-            rejected.append(_reject(one, error.what))
-        else:
-            twin = photos.setdefault(photo.id, photo)
-            if twin is not photo:
-                rejected.append(_reject(one, f"the same pixels as {twin.name} ({twin.source})"))
-        progress(done, len(todo))
-    rows = sorted(photos.values(), key=lambda photo: photo.id)
-    rejected.sort(key=lambda row: (row["source"], row["path"]))
-    return {"photos": [row.model_dump(mode="json") for row in rows], "rejected": rejected}
+    official: bool = False
+    no_test: bool = False
+    corrupted: str | None = None
+    corrupted_sha256: str | None = None
+    mask: str | None = None
+    mask_sha256: str | None = None
+    licence: str | None = None
 
 
 def read_index(path: Path) -> list[Photo]:
@@ -121,62 +88,28 @@ def pixel_id(pixels: Array) -> str:
     return digest.hexdigest()
 
 
-def split_of(group: str, section: IndexSection, seed: int) -> str:
+def split_of(group: str, section: IndexSection, seed: int, no_test: bool = False) -> str:
     """A group's split, from its name alone, so that newcomers never move the others."""
-    place = seeds.derive(seed, "split", group) / 2**64
+    place = place_of(group, seed)
+    if no_test:
+        return "val" if place < section.val_share else "train"
     if place < section.test_share:
         return "test"
     return "val" if place < section.test_share + section.val_share else "train"
 
 
+def place_of(group: str, seed: int) -> float:
+    """Where a group falls in 0..1."""
+    return seeds.derive(seed, "split", group) / 2**64
+
+
 def load_photo(folder: Path, photo: Photo, max_megapixels: float) -> Array:
     """The pixels of a row, uint8 H×W×3. Raises ImageError when the file has changed since."""
-    path = folder / photo.path
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise ImageError(path, error.strerror or "cannot be read", "run fetch and index") from None
-    if sha256_bytes(data) != photo.sha256:
-        raise ImageError(path, "has changed since it was indexed", "run `patina index` again")
-    return photo_files.decode_rgb(data, max_megapixels)
+    data = read_photo(folder / photo.path, max_megapixels, photo.sha256)
+    return photo_files.decode_known(data, max_megapixels)
 
 
 def photos_of(photos: Iterable[Photo], sources: Iterable[str], split: str) -> Iterator[Photo]:
     """The rows of some sources and one split."""
     wanted = set(sources)
     return (photo for photo in photos if photo.source in wanted and photo.split == split)
-
-
-def _read(folder: Path, one: Candidate, section: IndexSection, seed: int) -> Photo:
-    try:
-        data = (folder / one.path).read_bytes()
-    except OSError as error:
-        raise ImageError(one.path, error.strerror or "cannot be read", "copy it again") from None
-    if one.sha256 not in (None, sha256_bytes(data)):
-        raise ImageError(one.path, "its bytes are not those that were fetched", "fetch it again")
-    picture = photo_files.decode(data, section.max_megapixels)
-    pixels = images.to_uint8(picture.pixels)
-    identity = pixel_id(pixels)
-    group = one.group or identity
-    return Photo(
-        id=identity,
-        source=one.source,
-        name=one.name,
-        path=_printable(one.path),
-        sha256=sha256_bytes(data),
-        width=pixels.shape[1],
-        height=pixels.shape[0],
-        gray=picture.gray,
-        group=group,
-        split=one.split or split_of(group, section, seed),
-    )
-
-
-def _reject(one: Candidate, reason: str) -> dict[str, str]:
-    path = _printable(one.path)
-    return {"name": one.name, "path": path, "source": one.source, "reason": reason}
-
-
-def _printable(path: str) -> str:
-    """The path as text that any JSON file can hold, whatever bytes its name has."""
-    return path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")

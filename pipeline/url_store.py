@@ -21,6 +21,7 @@ from pipeline.synthesis import MakeSample, make_shard
 from pipeline.tiling import ShardSpec
 
 Got = TypeVar("Got")
+Beside = Callable[[list[ShardRow]], dict[str, bytes]]
 # S3 says "forbidden" of a missing key to those who may not list.
 ABSENT = (FileNotFoundError, PermissionError)
 LASTING = (ImportError, NotImplementedError, ValueError, TypeError)
@@ -35,7 +36,8 @@ class StoreError(PipelineError):
 @dataclass(frozen=True)
 class UrlStore:
     """A `synthesis.AnyStore` at `url`, such as ``s3://bucket/prefix``. `profile`: as in `Store`;
-    `maker`: the fingerprint of code and params that make its samples.
+    `maker`: the fingerprint of code and params that make its samples; `beside`: the files that are
+    put beside the shards.
 
     A shard is put whole, then its receipt (``receipts/<shard>.json``), the manifest last of all. An
     earlier shard counts if its receipt is of the very same tiles and maker, and the object has the
@@ -50,6 +52,7 @@ class UrlStore:
     url: str
     profile: str
     maker: str
+    beside: Beside | None = None
     num_tries: int = 5
     pause: float = 0.5  # seconds before the second try; doubled before each further one
 
@@ -91,7 +94,9 @@ class UrlStore:
         return row if whole else None
 
     def finish(self, recipe: str, rows: list[ShardRow]) -> None:
-        """Put the manifest."""
+        """Put what stands beside the shards, and the manifest."""
+        for name, data in (self.beside(rows) if self.beside else {}).items():
+            self._put(name, data)
         self._put(MANIFEST, manifest_bytes(recipe, cv2.__version__, rows, self.profile))
 
     def _mark(self, row: ShardRow) -> str | None:

@@ -41,7 +41,7 @@ class Validation:
             for sample, picture in zip(
                 group, to_pictures(system.restore(batch.corrupted).composite), strict=True
             ):
-                rows.append(metrics.measure(picture, sample.clean, sample.mask))
+                rows.append(metrics.measure(picture, sample.clean, sample.known_mask))
                 if len(shown) < SHOWN:
                     shown.append([sample.corrupted, picture, sample.clean])
         values = {f"val/{name}": value for name, value in sums.items()}

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from stages.console import command, make_app, project_root, read_params, say, tell
+
+if TYPE_CHECKING:
+    from stages.estimates import Photos
 from stages.validity import validate_params
 
 
@@ -17,39 +20,43 @@ def check() -> None:
     params = read_params(root)
     _raise_all(validate_params(root, params))
     say("params.yaml: every section is valid")
-    counts, known = estimates.count_photos(root, params)
-    _raise_all(_find_empty_splits(params, counts))
-    doubt = "" if known else " or so: the index is not of the inbox as it is now"
-    say(f"photos: {sum(counts.values())}{doubt}")
+    photos = estimates.count_photos(root, params)
+    _raise_all(_find_empty_splits(params, photos))
+    say(f"photos: {sum(photos.counts.values())}{photos.doubt}")
     say(estimates.estimate_textures(params))
     for name in params["synth"]:
-        say(estimates.estimate_synth(root, params, name, counts))
+        say(estimates.estimate_synth(root, params, name, photos.of(name)))
+    if apart := [name for name in params["recipes"] if name not in params["synth"]]:
+        say(f"not in synth, so that dvc makes no shards of them: {', '.join(apart)}")
     for name in params["train"]:
         say(estimates.estimate_train(params, name))
     for name in params["evaluate"]:
-        say(estimates.estimate_evaluate(root, params, name, counts))
+        recipe = params["evaluate"][name]["recipe"]
+        say(estimates.estimate_evaluate(root, params, name, photos.of(recipe)))
     say("fetch and index read each photo once; leaderboard takes a second")
 
 
-def _find_empty_splits(params: dict[str, Any], counts: dict[tuple[str, str], int]) -> list[Any]:
+def _find_empty_splits(params: dict[str, Any], photos: Photos) -> list[Any]:
     """Recipes that would find no photo for a split."""
     from pipeline.errors import ParamsError
     from pipeline.shards import SPLITS
 
-    nameless = [name for name in params["synth"] if not params["recipes"][name]["sources"]]
-    if nameless:
-        where = f"params: recipes.{nameless[0]}.sources"
-        return [ParamsError(where, "names no source", "name one of `sources`")]
-    return [
-        ParamsError(
-            f"params: recipes.{name}.sources",
-            f"no {split} photos in {', '.join(params['recipes'][name]['sources'])}",
-            "add photos or another source",
-        )
-        for name in params["synth"]
-        for split in SPLITS
-        if not any(counts.get((one, split)) for one in params["recipes"][name]["sources"])
-    ]
+    problems = []
+    for name in params["synth"]:
+        sources = params["recipes"][name]["sources"]
+        where = f"params: recipes.{name}.sources"
+        if not sources:
+            problems.append(ParamsError(where, "names no source", "name one of `sources`"))
+        if set(sources) & set(photos.unknown):
+            continue
+        problems += [
+            ParamsError(
+                where, f"no {split} photos in {', '.join(sources)}", "add photos or another source"
+            )
+            for split in SPLITS
+            if sources and not any(photos.of(name).get((one, split)) for one in sources)
+        ]
+    return problems
 
 
 def _raise_all(problems: list[Any]) -> None:

@@ -5,37 +5,75 @@ from __future__ import annotations
 import json
 import statistics
 import time
+from collections import Counter
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 SAMPLES_TIMED, STEPS_TIMED = 4, 5
+FIRST = "`patina fetch`, `patina index`"
 Counts = dict[tuple[str, str], int]  # (source, split) → photos
 
 
-def count_photos(root: Path, params: dict[str, Any]) -> tuple[Counts, bool]:
+class Photos(NamedTuple):
+    """How many there are. `damaged`: those among `counts` with damage of their own; `unknown`:
+    sources that must be fetched to tell; `doubt`: why the numbers may be others."""
+
+    counts: Counts
+    damaged: Counts
+    unknown: tuple[str, ...]
+    doubt: str
+
+    def of(self, recipe: str) -> Counts:
+        """The photos that a recipe can use, if they come from its sources."""
+        from pipeline.given import GIVEN
+
+        return self.damaged if recipe == GIVEN else self.counts
+
+
+def count_photos(root: Path, params: dict[str, Any]) -> Photos:
     """Photos by source and split: of the index, or what the sources will bring."""
+    from pipeline.sources.sample import PHOTOS
+    from pipeline.splits import read_index
+
+    path = root / "data/index.json"
+    counts, damaged = Counter[tuple[str, str]](), Counter[tuple[str, str]]()
+    doubt = f" or so: there is no index yet: run {FIRST}"
+    if path.is_file():
+        for photo in read_index(path):
+            counts[photo.source, photo.split] += 1
+            damaged[photo.source, photo.split] += photo.corrupted is not None
+        doubt = f" or so: the index is not of the inbox as it is now: run {FIRST}"
+    elif "sample" in params["sources"]:
+        counts.update({("sample", split): len(names) for split, names in PHOTOS.items()})
+    indexed = {source for source, _ in counts}
+    unknown = tuple(name for name in params["sources"] if name not in {*indexed, "folder"})
+    if _add_inbox(root, params, path, counts) and not unknown:
+        doubt = ""
+    elif unknown:
+        doubt += f"; unknown as yet: those of {', '.join(unknown)}"
+    return Photos(dict(counts), dict(damaged), unknown, doubt)
+
+
+def _add_inbox(root: Path, params: dict[str, Any], path: Path, counts: Counter[Any]) -> bool:
+    """Is the index at `path` of the inbox as it is now? If not, what will come of that is put into
+    `counts`."""
     from pipeline.config import section
     from pipeline.sources.folder import walk
-    from pipeline.sources.sample import PHOTOS
-    from pipeline.splits import IndexSection, read_index
+    from pipeline.splits import IndexSection
 
-    counts: Counts = {}
-    tree = root / (params["sources"].get("folder") or {}).get("path", "data/inbox")
-    total, shares = len(list(walk(tree))), section(params, "index", IndexSection)
-    path = root / "data/index.json"
+    block = params["sources"].get("folder")
+    total = len(list(walk(root / block["path"]))) if block else 0
     if path.is_file():
         index = json.loads(path.read_text(encoding="utf-8"))
-        known = sum(row["source"] == "folder" for row in [*index["photos"], *index["rejected"]])
-        for photo in read_index(path):
-            counts[photo.source, photo.split] = counts.get((photo.source, photo.split), 0) + 1
-        if known == total:
-            return counts, True
-    elif "sample" in params["sources"]:
-        counts = {("sample", split): len(names) for split, names in PHOTOS.items()}
+        rows = [*index["photos"], *index["rejected"]]
+        files = (row for row in rows if row.get("kind") != "left out")  # links and the like
+        if sum(row["source"] == "folder" for row in files) == total:
+            return True
+    shares = section(params, "index", IndexSection)
     counts["folder", "val"] = round(total * shares.val_share)
     counts["folder", "test"] = round(total * shares.test_share)
     counts["folder", "train"] = total - counts["folder", "val"] - counts["folder", "test"]
-    return counts, False
+    return False
 
 
 def _num_samples(recipe: Any, split: str, counts: Counts) -> int:

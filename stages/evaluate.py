@@ -45,7 +45,9 @@ def evaluate(
     folder = out or root / "reports/systems" / pair
     summary = _measure(root, pair, block, name, job, folder)
     before, after = summary["input"]["psnr"], summary["composite"]["psnr"]
-    found = f", mask F1 {summary['mask']['f1']:.3f}" if "mask" in summary else ""
+    score, missing = summary.get("mask", {}).get("f1"), summary.get("mask_missing_count")
+    found = "" if score is None else f", mask F1 {score:.3f}"
+    found += f"; {missing} of {summary['num_samples']} samples have no mask" if missing else ""
     say(f"{pair}: {before:.2f} dB before, {after:.2f} dB after{found} ({folder}/metrics.json)")
 
 
@@ -150,14 +152,16 @@ def _draw(job: Evaluation, rows: Sequence[Row], folder: Path, pair: str) -> None
         sample = samples[key]
         made = restore_sample(job.system, sample, job.device)
         mask = (
-            sample.mask
+            sample.shown_mask
             if made.mask is None
             else np.uint8(255) * (made.mask >= job.system.threshold)
         )
         cells = [sample.corrupted, np.asarray(mask, np.uint8), made.composite, sample.clean]
         label = f"{Path(sample.story['photo']['name']).stem[:18]}\n{gain[key]:+.1f} dB"
         lines.append((label, [images.to_rgb(c) if c.ndim == 3 else c for c in cells]))
-    found = "damage (true mask)" if made.mask is None else "damage found"
+    unknown = any(sample.mask_missing for sample in samples.values())
+    true = "true mask (gray: missing)" if unknown else "damage (true mask)"
+    found = true if made.mask is None else "damage found"
     write_bytes(
         folder / "pictures.png",
         plots.plot_pictures(lines, ("damaged", found, "restored", "original")),

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 SHEET_SIDE = 192  # px of a tile in samples.png
 
+LEAVES = ("data.json", "index.html", "histograms.csv", "*.png")
+
 
 @command
 def inspect(
@@ -38,7 +40,9 @@ def inspect(
     folder = out or root / "reports/data" / recipe
     code = ["stages/inspect.py", *family_files(loaded)]
     inputs = [params["recipes"][recipe], *map(sha256_file, (shards / MANIFEST, index))]
-    with workspace(root, f"inspect-{recipe}", code, inputs, [folder]) as work:
+    with workspace(
+        root, f"inspect-{recipe}", code, inputs, [folder], ["data.json"], LEAVES
+    ) as work:
         report = _measure(shards, index, loaded)
         _write(report, work / "report")
         finish(root, work, {"report": (folder, "data.json")})
@@ -46,7 +50,9 @@ def inspect(
         say(f"warning: {doubt}")
     samples = sum(data.num_samples for data in report.splits)
     word = "warning" if len(report.doubts) == 1 else "warnings"
-    say(f"{recipe}: {samples} samples, {len(report.doubts)} {word} ({folder}/index.html)")
+    missing = sum(data.num_missing for data in report.splits)
+    masks = f", {missing} of them without a mask" if missing else ""
+    say(f"{recipe}: {samples} samples{masks}, {len(report.doubts)} {word} ({folder}/index.html)")
 
 
 def _measure(shards: Path, index: Path, recipe: Recipe) -> Report:
@@ -94,7 +100,7 @@ def _write(report: Report, folder: Path) -> None:
         write_bytes(folder / f"{name}.png", plot_panels(drawn))
     write_bytes(folder / "frequencies.png", plot_frequencies(report.splits, report.steps))
     rows = [
-        [shrink(one, SHEET_SIDE) for one in (sample.clean, sample.corrupted, sample.mask)]
+        [shrink(one, SHEET_SIDE) for one in (sample.clean, sample.corrupted, sample.shown_mask)]
         for samples in report.shown.values()
         for sample in samples.values()
     ]

@@ -14,7 +14,7 @@ def leaderboard() -> None:
     from pipeline.errors import ParamsError
     from pipeline.files import write_json, write_text
     from pipeline.report import leaderboard as rank
-    from pipeline.report import leaderboard_text
+    from pipeline.report import leaderboard_text, psnr_of_all
 
     root = project_root()
     summaries = {}
@@ -34,8 +34,9 @@ def leaderboard() -> None:
     write_json(root / "reports/leaderboard.json", board)
     write_text(root / "reports/leaderboard.md", leaderboard_text(board))
     for row in board:
-        before, after = row["input"]["psnr"], row["composite"]["psnr"]
-        say(f"{row['recipe']:>10}  {row['system']:<20} {before:6.2f} → {after:6.2f} dB")
+        told = [psnr_of_all(row[name]) for name in ("input", "composite")]
+        before, after = ("     –" if psnr is None else f"{psnr:6.2f}" for psnr in told)
+        say(f"{row['recipe']:>10}  {row['system']:<20} {before} → {after} dB")
 
 
 app = make_app(leaderboard, "leaderboard")

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 FAMILIES = "pipeline/corruptions"
 BANK = "data/textures"
+NO_DAMAGE = "brings no photos with damage of their own"  # what the recipe `given` needs
+NAME_PAIRS = "name a source that does: pairs or art"
 
 
 def family_files(recipe: Recipe) -> list[str]:
@@ -31,7 +33,7 @@ def reads_of(recipe: Recipe, places: int) -> list[str]:
     textured = [BANK] if f"{FAMILIES}/texture.py" in files else []
     if len(files) + len(textured) > places:
         files = [FAMILIES]
-    reads = [*files, *textured]
+    reads = [*files, *textured] or [f"{FAMILIES}/__init__.py"]  # nothing is drawn
     return reads + [reads[-1]] * (places - len(reads))
 
 

@@ -98,7 +98,7 @@ def _pair_names(inputs: list[Path], output: Path) -> list[tuple[Path, Path]]:
 def _restore_file(
     source: Path, goal: Path, system: System, device: torch.device, force: bool, limit: float
 ) -> None:
-    from pipeline import photos
+    from pipeline import photo_encoding, photos
     from pipeline.errors import ImageError
     from pipeline.files import write_bytes
     from pipeline.restore import restore_picture
@@ -112,7 +112,7 @@ def _restore_file(
         raise ImageError(source, error.strerror or "cannot be read", "check the file") from None
     except ImageError as error:
         raise ImageError(source, error.what, error.next_step) from None
-    write_bytes(goal, photos.encode(picture, restore_picture(picture, system, device)))
+    write_bytes(goal, photo_encoding.encode(picture, restore_picture(picture, system, device)))
 
 
 app = make_app(restore, "restore")

@@ -44,9 +44,9 @@ def show(
     say(json.dumps(sample.story, indent=1, sort_keys=True))
     goal = output or Path(f"{sample.key[:12]}{sample.key[64:]}.png")
     write_bytes(
-        goal, images.encode_png(images.sheet([[sample.clean, sample.corrupted, sample.mask]]))
+        goal, images.encode_png(images.sheet([[sample.clean, sample.corrupted, sample.shown_mask]]))
     )
-    say(f"clean, corrupted and mask: {goal}")
+    say(f"clean, corrupted and mask{' (gray: missing)' if sample.mask_missing else ''}: {goal}")
 
 
 def _folders(root: Path, recipe: str | None) -> list[Path]:
@@ -115,9 +115,11 @@ def _has(folder: Path, key: str) -> bool:
 def _sum_up(sample: Sample) -> str:
     """``chelsea.png: grain 0.42, texture 0.77; 14.2 % of the pixels damaged``."""
     steps = ", ".join(f"{one['family']} {one['severity']:.2f}" for one in sample.story["steps"])
-    covered = 100 * float((sample.mask > 0).mean())
-    name = sample.story["photo"]["name"]
-    return f"{name}: {steps or 'no damage'} (severity); {covered:.1f} % of the pixels damaged"
+    drawn = f"{steps or 'no damage'} (severity)"
+    name, how = sample.story["photo"]["name"], "given" if sample.story.get("given") else drawn
+    if sample.mask_missing:
+        return f"{name}: {how}; mask missing: what is damaged is not known"
+    return f"{name}: {how}; {100 * float((sample.mask > 0).mean()):.1f} % of the pixels damaged"
 
 
 app = make_app(show, "show")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from dataclasses import dataclass
 from enum import StrEnum
@@ -10,16 +11,22 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from stages.card import CODE, card_of
 from stages.console import command, make_app, progress, project_root, read_params, say
+from stages.plan import plan
 from stages.recipes import family_files, inputs_of
 from stages.usage import MAX_WORKERS
 
 if TYPE_CHECKING:
+    from pipeline.cards import Card
     from pipeline.corruptions import Recipe
     from pipeline.executors import Executor
     from pipeline.shards import ShardRow
-    from pipeline.synthesis import AnyStore, SampleMaker
+    from pipeline.synthesis import AnyStore, MakeSample
     from pipeline.tiling import ShardSpec
+
+SHARDS = ("train-*.tar", "val-*.tar", "test-*.tar", "README.md", "croissant.json")
+FILES = tuple(f"{split}/*" for split in ("train", "val", "test"))
 
 
 class Layout(StrEnum):
@@ -65,16 +72,19 @@ def synth(
 
     A folder is locked while it is written. A URL cannot be: never let two runs write to one.
     """
-    from pipeline.config import read_seed
+    from pipeline.config import read_max_megapixels, read_seed
     from pipeline.corruptions import Recipe
     from pipeline.errors import ParamsError
+    from pipeline.given import GIVEN, GivenMaker
     from pipeline.synthesis import SampleMaker
     from pipeline.url_store import is_url
 
     root = project_root()
     params = read_params(root)
     loaded = Recipe.load(params, recipe, root / "data/textures")
-    make = SampleMaker(recipe, read_seed(params), loaded.damage)
+    make: MakeSample = SampleMaker(recipe, read_seed(params), loaded.damage)
+    if recipe == GIVEN:
+        make = GivenMaker(root / "data/raw", read_max_megapixels(params))
     if address != "local" and executor is Runner.local:
         raise ParamsError(f"--address {address}", "is Ray's", "add --executor ray")
     specs = plan(root, params, loaded)
@@ -103,7 +113,7 @@ class _Job:
     root: Path
     params: dict[str, Any]
     recipe: Recipe
-    make: SampleMaker
+    make: MakeSample
     specs: list[ShardSpec]
     runner: Runner
     address: str
@@ -118,7 +128,12 @@ class _Job:
     def maker(self) -> str:
         from stages.workspace import fingerprint
 
-        return fingerprint(self.code, inputs_of(self.root, self.params, self.recipe.name))
+        inputs = inputs_of(self.root, self.params, self.recipe.name)
+        return fingerprint(self.code, inputs, without=CODE)
+
+    @property
+    def card(self) -> Card:
+        return card_of(self.root, self.params, self.recipe, self.specs)
 
     def fill(self, store: AnyStore, writes: Path | None) -> list[ShardRow]:
         from pipeline.executors import Processes, run_here
@@ -137,7 +152,7 @@ class _Job:
 
 
 def _to_folder(job: _Job, target: Path, layout: Layout) -> list[ShardRow]:
-    from pipeline.files import sha256_bytes, sha256_file
+    from pipeline.files import sha256_bytes, sha256_file, write_bytes
     from pipeline.folders import LISTING, FolderStore
     from pipeline.shards import MANIFEST
     from pipeline.synthesis import Store
@@ -147,7 +162,11 @@ def _to_folder(job: _Job, target: Path, layout: Layout) -> list[ShardRow]:
     name = job.recipe.name
     index = sha256_file(job.root / "data/index.json")
     inputs = [layout, *inputs_of(job.root, job.params, name), index]
-    with workspace(job.root, f"synth-{name}", job.code, inputs, [target]) as work:
+    mark, leaves = (LISTING, FILES) if layout is Layout.folders else (MANIFEST, SHARDS)
+    _refuse_another(target, mark, name)
+    with workspace(
+        job.root, f"synth-{name}", job.code, inputs, [target], [mark], [mark, *leaves]
+    ) as work:
         shards = Store(work / "shards", job.recipe.section.profile)
         if layout is Layout.folders:
             rows = job.fill(FolderStore(work / "shards"), work)
@@ -157,15 +176,29 @@ def _to_folder(job: _Job, target: Path, layout: Layout) -> list[ShardRow]:
         made = Made(work.parent / f"made-{place}.json", job.maker)
         made.reuse(job.specs, target, shards)
         rows = job.fill(shards, work)
+        for file, data in job.card.files(rows).items():
+            write_bytes(work / "shards" / file, data)
         finish(job.root, work, {"shards": (target, MANIFEST)})
         made.remember(job.specs, rows)
     return rows
 
 
+def _refuse_another(target: Path, mark: str, recipe: str) -> None:
+    """Raises DiskError for a folder that another recipe has filled."""
+    from pipeline.files import DiskError
+
+    try:
+        made = json.loads((target / mark).read_text(encoding="utf-8"))["recipe"]
+    except (OSError, ValueError, RecursionError, KeyError, TypeError):
+        return
+    if made != recipe:
+        raise DiskError(target, f"holds what the recipe {made} made", "name an empty folder")
+
+
 def _to_url(job: _Job, url: str) -> list[ShardRow]:
     from pipeline.url_store import UrlStore
 
-    store = UrlStore(url, job.recipe.section.profile, job.maker)
+    store = UrlStore(url, job.recipe.section.profile, job.maker, job.card.files)
     store.begin()
     return job.fill(store, None)
 
@@ -182,41 +215,7 @@ def _tell(recipe: str, rows: list[ShardRow], layout: Layout) -> None:
     say(f"{recipe}: {sizes} samples {shape}, {megabytes:.1f} MB")
 
 
-def plan(root: Path, params: dict[str, Any], recipe: Recipe) -> list[ShardSpec]:
-    """Every shard that the recipe asks for. Raises ParamsError for a split without photos."""
-    from pipeline.config import read_max_megapixels, read_seed, section
-    from pipeline.errors import ParamsError
-    from pipeline.shards import SPLITS
-    from pipeline.splits import photos_of, read_index
-    from pipeline.tiling import SynthesisSection, plan_split
-
-    photos = read_index(root / "data/index.json")
-    block = section(params, "synthesis", SynthesisSection)
-    specs = []
-    for split in SPLITS:
-        chosen = list(photos_of(photos, recipe.section.sources, split))
-        if not chosen:
-            sources = ", ".join(recipe.section.sources)
-            raise ParamsError(
-                f"recipes.{recipe.name}",
-                f"no {split} photos come from the sources {sources}",
-                "add photos, or name other sources (`patina index` shows what there is)",
-            )
-        specs += plan_split(
-            split,
-            chosen,
-            getattr(recipe.section, split),
-            block,
-            read_seed(params),
-            root / "data/raw",
-            read_max_megapixels(params),
-        )
-    return specs
-
-
-def _remake(
-    specs: list[ShardSpec], make: SampleMaker, key: str, target: Path, profile: str
-) -> None:
+def _remake(specs: list[ShardSpec], make: MakeSample, key: str, target: Path, profile: str) -> None:
     from dataclasses import replace
 
     from pipeline.errors import ParamsError

@@ -31,7 +31,8 @@ def textures(
     root = project_root()
     params = read_params(root)
     block, seed = section(params, "textures", TexturesSection), read_seed(params)
-    found = {path: sha256_file(path) for path in walk(scans or root / "textures/scans")}
+    home = scans or root / "textures/scans"
+    found = {path: sha256_file(path) for path in (walk(home) if scans or home.is_dir() else ())}
     limit = read_max_megapixels(params)
     target = out or root / "data/textures"
     inputs = [
@@ -41,7 +42,7 @@ def textures(
     ]
     total = block.num_overlays + len(found)
     bank: dict[str, str] = {}
-    with workspace(root, "textures", ["stages/textures.py"], inputs, [target]) as work:
+    with workspace(root, "textures", ["stages/textures.py"], inputs, [target], [BANK_LIST]) as work:
         with progress("textures") as show:
 
             def keep(name: str, overlay: images.Array) -> None:

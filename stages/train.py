@@ -83,6 +83,7 @@ def make_run(root: Path, params: dict[str, Any], system: str, device: str, worke
     """All that a training needs, from params; its work folder is still to be set."""
     from itertools import islice
 
+    from pipeline.augmentation import stream_problems
     from pipeline.config import read_seed, section
     from pipeline.corruptions import Recipe
     from pipeline.shards import read_manifest, read_samples
@@ -98,10 +99,16 @@ def make_run(root: Path, params: dict[str, Any], system: str, device: str, worke
     step = -(-total // block.val_samples)  # spread over the whole split: neighbours show one photo
     recipe = Recipe.load(params, block.recipe, root / "data/textures")
     samples = list(islice(read_samples(folder, "val"), 0, None, step))
+    given = any(sample.story.get("given") for sample in samples)
+    where = f"train.{system}.stream"
+    for problem in stream_problems(where, block.stream.mode, block.stream.augment, given):
+        raise problem
     seed = read_seed(params)
     whole = manifest.profile == "story"  # its tiles went through no step yet
     draw = (recipe if whole else recipe.for_clean_tiles()).damage
     network, config = make_system(system, params, seed)
+    if network.needs_mask and any(sample.story.get("given") for sample in samples):
+        _check_masks(folder, system, block.recipe)
     found = [sample.clean.shape[2] for sample in samples]
     check_channels(network, f"train.{system}", block.recipe, found)
     return Run(
@@ -122,6 +129,22 @@ def make_run(root: Path, params: dict[str, Any], system: str, device: str, worke
         device=choose_device(device),
         num_workers=workers if workers >= 0 else choose_workers(block.stream.num_streams),
     )
+
+
+def _check_masks(folder: Path, system: str, recipe: str) -> None:
+    """Refuse samples without a mask: for a system that learns from masks, they would say that
+    nothing is damaged."""
+    from pipeline.errors import ParamsError
+    from pipeline.samples import tells_no_mask
+    from pipeline.shards import read_stories
+
+    told = [tells_no_mask(one) for split in ("train", "val") for one in read_stories(folder, split)]
+    if any(told):
+        raise ParamsError(
+            f"params: train.{system}.recipe: {recipe}",
+            f"{sum(told)} of {len(told)} samples lack a mask, which {system} learns from",
+            "bring the masks, or train a system that needs none",
+        )
 
 
 class Tracker:

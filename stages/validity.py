@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from stages.recipes import reads_of
+from stages.plan import check_known
+from stages.recipes import NAME_PAIRS, NO_DAMAGE, reads_of
 
 SECTIONS = (
     "seed", "sources", "index", "textures", "synthesis", "recipes", "synth", "systems", "train",
@@ -24,7 +25,7 @@ def validate_params(root: Path, params: dict[str, Any]) -> list[Any]:
     attempt = _Attempts(params)
     attempt.problems += _unknown_sections(params)
     attempt(read_seed, params)
-    _check_data(attempt)
+    _check_data(attempt, root)
     _check_recipes(attempt, root)
     _check_systems(attempt)
     pairs = [*_check_train(attempt), *_check_evaluate(attempt)]
@@ -60,35 +61,72 @@ class _Attempts:
         return self._blocks[name]
 
 
-def _check_data(attempt: _Attempts) -> None:
+def _check_data(attempt: _Attempts, root: Path) -> None:
     """What photos are indexed, textures drawn, and shards filled by; and the sources."""
     from pipeline.config import section
     from pipeline.sources import make_source
     from pipeline.splits import IndexSection
     from pipeline.textures import TexturesSection
     from pipeline.tiling import SynthesisSection
+    from stages.fetch import refusals
 
     attempt(section, attempt.params, "index", IndexSection)
     attempt(section, attempt.params, "textures", TexturesSection)
     attempt(section, attempt.params, "synthesis", SynthesisSection)
-    for name, block in attempt.blocks("sources").items():
-        attempt(make_source, name, block)
+    made = {
+        name: attempt(make_source, name, block) for name, block in attempt.blocks("sources").items()
+    }
+    attempt.problems += refusals(root, {name: one for name, one in made.items() if one})
 
 
 def _check_recipes(attempt: _Attempts, root: Path) -> None:
     """Recipes, and those of them that `synth` names, with what they read."""
     from pipeline.config import lookup
     from pipeline.corruptions import Recipe
+    from pipeline.given import GIVEN
 
     params = attempt.params
     for name in attempt.blocks("recipes"):
         recipe = attempt(Recipe.load, params, name, None)
-        for source in recipe.section.sources if recipe else ():
-            attempt(_check_known, params, f"recipes.{name}.sources", source, "sources")
-        if recipe and name in attempt.blocks("synth"):
+        if not recipe:
+            continue
+        for source in recipe.section.sources:
+            if not _is_consequence(source, attempt.blocks("sources")):
+                attempt(check_known, params, f"recipes.{name}.sources", source, "sources")
+        unfit = _given_problems(recipe) if name == GIVEN else []
+        attempt.problems += unfit
+        if name in attempt.blocks("synth") and not unfit:
             attempt(_check_reads, root, params, recipe)
     for name in attempt.blocks("synth"):
         attempt(lookup, params, f"recipes.{name}")
+
+
+def _is_consequence(source: str, sources: Mapping[str, Any]) -> bool:
+    """Is a recipe's `source` missing only because its own name in `sources`, told of already, is
+    misspelt?"""
+    from pipeline.complaints import did_you_mean
+    from pipeline.sources import SOURCES
+
+    unknown = [name for name in sources if name not in SOURCES]
+    return source not in sources and source in SOURCES and bool(did_you_mean(source, unknown))
+
+
+def _given_problems(recipe: Any) -> list[Any]:
+    """What keeps the recipe `given` from its photos' own damage."""
+    from pipeline.errors import ParamsError
+    from pipeline.given import check_given
+    from pipeline.sources import SOURCES
+
+    problems: list[Any] = []
+    try:
+        check_given(recipe.steps, recipe.section.profile, ())
+    except ParamsError as error:
+        problems.append(error)
+    sources = recipe.section.sources
+    if sources and not any(name not in SOURCES or SOURCES[name].brings_damage for name in sources):
+        where, what = f"params: recipes.{recipe.name}.sources", f"{', '.join(sources)} {NO_DAMAGE}"
+        problems.append(ParamsError(where, what, NAME_PAIRS))
+    return problems
 
 
 def _check_systems(attempt: _Attempts) -> None:
@@ -103,7 +141,9 @@ def _check_systems(attempt: _Attempts) -> None:
 
 def _check_train(attempt: _Attempts) -> Iterator[Pair]:
     """Trainings; where each stands, its system and its recipe."""
+    from pipeline.augmentation import stream_problems
     from pipeline.config import lookup, section
+    from pipeline.given import GIVEN
     from pipeline.training import TrainSection
 
     for name in attempt.blocks("train"):
@@ -111,7 +151,11 @@ def _check_train(attempt: _Attempts) -> Iterator[Pair]:
         attempt(lookup, attempt.params, f"systems.{name}")
         block = attempt(section, attempt.params, where, TrainSection)
         if block:
-            attempt(_check_known, attempt.params, f"{where}.recipe", block.recipe, "synth")
+            attempt(check_known, attempt.params, f"{where}.recipe", block.recipe, "synth")
+            stream, given = block.stream, block.recipe == GIVEN
+            attempt.problems += stream_problems(
+                f"{where}.stream", stream.mode, stream.augment, given
+            )
             yield where, name, block.recipe
 
 
@@ -125,8 +169,8 @@ def _check_evaluate(attempt: _Attempts) -> Iterator[Pair]:
         where = f"evaluate.{name}"
         block = attempt(section, attempt.params, where, EvaluateSection)
         if block:
-            attempt(_check_known, attempt.params, f"{where}.system", block.system, "train")
-            attempt(_check_known, attempt.params, f"{where}.recipe", block.recipe, "synth")
+            attempt(check_known, attempt.params, f"{where}.system", block.system, "train")
+            attempt(check_known, attempt.params, f"{where}.recipe", block.recipe, "synth")
             for baseline in block.baselines:
                 attempt(BASELINES.__getitem__, baseline)
             yield where, block.system, block.recipe
@@ -184,14 +228,3 @@ def _unknown_sections(params: dict[str, Any]) -> list[Any]:
         ParamsError("params", f"{name} is an unknown section", hint)
         for name, hint in zip(unknown, hints, strict=True)
     ]
-
-
-def _check_known(params: dict[str, Any], where: str, name: str, home: str) -> None:
-    """`name`, which stands at `where`, must be an entry of the section `home`."""
-    from pipeline.complaints import did_you_mean
-    from pipeline.errors import ParamsError
-
-    names = list(params.get(home) or [])
-    if name not in names:
-        hint = f"use one of {', '.join(names)}{did_you_mean(name, names)}"
-        raise ParamsError(f"params: {where}", f"{name!r} is not among {home}", hint)

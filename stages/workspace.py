@@ -7,13 +7,23 @@ import hashlib
 import json
 import shutil
 from collections.abc import Iterator, Sequence
+from fnmatch import fnmatchcase as fnmatch
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
 
-from pipeline.files import DiskError, lock, publish, sha256_bytes, sha256_file, to_json, write_json
+from pipeline.files import (
+    TEMPORARY,
+    DiskError,
+    lock,
+    publish,
+    sha256_bytes,
+    sha256_file,
+    to_json,
+    write_json,
+)
 from stages.closure import import_closure
 
 PUBLISHED = "published.json"
@@ -24,16 +34,24 @@ OURS = ("data", "models", "reports")  # folders of a project that its stages may
 
 @contextlib.contextmanager
 def workspace(
-    root: Path, stage: str, code: Sequence[str], inputs: Any, outs: Sequence[Path]
+    root: Path,
+    stage: str,
+    code: Sequence[str],
+    inputs: Any,
+    outs: Sequence[Path],
+    marks: Sequence[str] = MARKS,
+    leaves: Sequence[str] = ("*",),
 ) -> Iterator[Path]:
-    """A folder for one piece of work, held alone, as are its outs.
+    """A folder for one piece of work, held alone, as are its outs. A user's own folder is refused:
+    an out of the stage has one of the `marks`, and no file but those that it `leaves` (patterns,
+    where ``*`` crosses folders).
 
     The fingerprint covers the params and data hashes in `inputs` and the import closure of the
     `code` files, so that work is resumed only by the very code and data that began it. Earlier work
     is dropped when dvc.lock already holds its outs.
     """
     for out in outs:
-        _refuse_foreign(root, out)
+        _refuse_foreign(root, out, marks, leaves)
     home = root / ".work" / stage.replace("/", "-")
     with contextlib.ExitStack() as stack:
         for held in sorted({*outs, home}):
@@ -57,11 +75,13 @@ def finish(root: Path, folder: Path, outs: dict[str, tuple[Path, str | None]]) -
             shutil.rmtree(older.parent)
 
 
-def fingerprint(code: Sequence[str], inputs: Any) -> str:
-    """A short hash of `inputs` (JSON data), of the import closure of the `code` files, and of the
-    versions of the packages whose arithmetic ends up in outs."""
+def fingerprint(code: Sequence[str], inputs: Any, without: tuple[str, ...] = ()) -> str:
+    """A short hash of `inputs` (JSON data), of the import closure of the `code` files but for those
+    whose paths begin with one of `without`, and of the versions of the packages whose arithmetic
+    ends up in outs."""
     source = Path(__file__).resolve().parent.parent
-    files = {file: sha256_file(source / file) for file in import_closure(source, *code)}
+    closure = [file for file in import_closure(source, *code) if not file.startswith(without)]
+    files = {file: sha256_file(source / file) for file in closure}
     versions = [version(name) for name in PACKAGES]
     return sha256_bytes(to_json([files, versions, inputs]).encode())[:16]
 
@@ -77,12 +97,16 @@ def dvc_hash(path: Path) -> str:
     return _md5(text.encode()).hexdigest() + ".dir"
 
 
-def _refuse_foreign(root: Path, out: Path) -> None:
+def _refuse_foreign(root: Path, out: Path, marks: Sequence[str], leaves: Sequence[str]) -> None:
     """Publishing removes what is not of the new out: never a user's own files."""
     if any(out.resolve().is_relative_to((root / ours).resolve()) for ours in OURS):
         return
-    if out.is_dir() and any(out.iterdir()) and not any((out / mark).is_file() for mark in MARKS):
-        raise DiskError(out, "holds other files, which would be removed", "name an empty folder")
+    files = [file for file in out.rglob("*") if not file.is_dir()] if out.is_dir() else []
+    names = [file.relative_to(out).as_posix() for file in files if TEMPORARY not in file.name]
+    strange = [name for name in names if not any(fnmatch(name, one) for one in leaves)]
+    if strange or (names and not any(any(out.glob(mark)) for mark in marks)):
+        what = f"holds other files, which would be removed ({(strange or names)[0]})"
+        raise DiskError(out, what, "name an empty folder")
 
 
 def _drop_finished(root: Path, home: Path) -> None:

@@ -23,13 +23,26 @@ WALLS = {
     "png": "",
     "images": "",
     "photos": "images",
-    "sources": "files photos",
-    "splits": "images photos files",
+    "photo_encoding": "photos images",
+    "reading": "photos files",
+    "entries": "",
+    "archives": "entries files",
+    "transport": "",
+    "downloads": "transport files",
+    "sources": "downloads archives files images photos reading",
+    "splits": "images photos reading",
+    "twins": "images",
+    "grouping": "images",
+    "claims": "grouping images",
+    "candidates": "splits twins reading executors images photos files",
+    "indexing": "candidates claims splits twins grouping executors images files",
     "corruptions": "images png files",
     "textures": "images",
     "samples": "png images files",
     "shards": "samples files",
     "tiling": "splits images files",
+    "given": "samples splits tiling reading images photos",
+    "cards": "shards splits files",
     "executors": "",
     "ray_executor": "executors files",
     "url_store": "synthesis samples shards tiling files",
@@ -141,6 +154,7 @@ def test_public_functions_are_documented_and_typed() -> None:
 # dvc.yaml against the code
 
 DVC = load_yaml(ROOT / "dvc.yaml")["stages"]
+SOURCES_HOME = ROOT / "pipeline/sources"
 PARAMS = load_yaml(ROOT / "params.yaml")
 # Shared layers and losses: every system may use them, so every training depends on them.
 LAYERS = {"pipeline/systems/blocks.py", "pipeline/losses.py"}
@@ -169,9 +183,9 @@ def fill(text: str, key: str, item: dict) -> str:
 
 
 def named_code(stage: str, key: str) -> list[str]:
-    """The files that a stage loads by a name in params."""
+    """The files that a stage loads by a name in params; of sources, all that params may name."""
     if stage == "fetch":
-        return [f"pipeline/sources/{name}.py" for name in PARAMS["sources"]]
+        return sorted(path.relative_to(ROOT).as_posix() for path in SOURCES_HOME.glob("*.py"))
     if stage in ("synth", "inspect"):
         from pipeline.corruptions import Recipe
 

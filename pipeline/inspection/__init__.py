@@ -41,7 +41,7 @@ def read_split(
 
 def pick(data: SplitData) -> dict[str, int]:
     """Samples from the lowest severity to the highest: label → place in the split. Equally severe
-    samples are ranked by their covered share."""
+    samples are ranked by their covered share; what is not known ranks last."""
     ranked = np.lexsort((data["covered"], data["severity"]))
     places = {label: int(ranked[round(at * (len(ranked) - 1))]) for label, at in SHOWN.items()
               if len(ranked)}  # fmt: skip
@@ -74,7 +74,7 @@ def histogram(values: Array, high: float) -> Array:
 def histograms(splits: Sequence[SplitData]) -> dict[str, Array]:
     """``<quantity>_<split>`` and ``severity_of_<step>_<split>`` → shares of the samples."""
     found = {
-        f"{name}_{data.split}": histogram(data[name], high)
+        f"{name}_{data.split}": histogram(data.known(name), high)
         for name, high in RANGES.items()
         for data in splits
     }
@@ -106,11 +106,12 @@ def summarize(data: SplitData) -> dict[str, Any]:
         "variants": round(data.num_samples / max(1, tiles), 3),
         "distinct_clean": len(data.distinct("picture")),
         "flat": int((data["contrast_clean"] < FLAT).sum()),
-        "undamaged": int((data["num_input"] == 0).sum()),
+        "undamaged": int(data["undamaged"].sum()),
         "empty": int((data["covered"] == 0).sum()),
         "unmasked": int(unmasked(data).sum()),
         "outside": int(data["outside"].sum()),
-        **{name: spread(data[name]) for name in RANGES},
+        **({"mask_missing": data.num_missing} if data.num_missing else {}),
+        **{name: spread(data.known(name)) for name in RANGES},
         "kept": spread(data["kept"]),
         "photo_side": spread(data["photo_side"]),
         "steps": {step.name: _sum_up_step(data, number) for number, step in enumerate(data.steps)},

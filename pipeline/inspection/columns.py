@@ -28,9 +28,10 @@ FAINT = 4  # gray levels: a step may leave fainter changes out of its mask
 class SplitData:
     """One split, measured: a few dozen bytes a sample, so that millions of samples fit in memory.
 
-    `columns`: quantity → a number a sample, in the order of the shards; `severities`: the same for
-    each step of the recipe, nan where it does not occur. `photos`, `tiles` and `pictures` hold a
-    64-bit hash a sample: of the photo, of the tile's place, and of the clean pixels.
+    `columns`: quantity → a number a sample, in the order of the shards, nan where it is not known;
+    `severities`: the same for each step of the recipe, nan where it does not occur. `photos`,
+    `tiles` and `pictures` hold a 64-bit hash a sample: of the photo, of the tile's place, and of
+    the clean pixels.
     """
 
     def __init__(self, split: str, steps: Sequence[PlannedStep], lossless: bool = True) -> None:
@@ -40,7 +41,8 @@ class SplitData:
         self.sizes: Counter[tuple[int, ...]] = Counter()
         self.sources: Counter[str] = Counter()
         self._numbers = {(step.path, step.family, step.on): n for n, step in enumerate(steps)}
-        names = [*RANGES, "kept", "photo_side", "num_input", "num_local", "outside"]
+        names = [*RANGES, "kept", "photo_side", "num_input", "undamaged", "num_local", "outside",
+                 "given", "mask_missing"]  # fmt: skip
         self._columns = {name: array("d") for name in names}
         self._severities = [array("d") for _ in steps]
         self._hashes = {name: array("Q") for name in ("photo", "tile", "picture")}
@@ -70,6 +72,17 @@ class SplitData:
         """A column."""
         return np.array(self._columns[name])
 
+    def known(self, name: str) -> Array:
+        """A column without the samples of which the quantity is not known."""
+        column = self[name]
+        found: Array = column[~np.isnan(column)]
+        return found
+
+    @property
+    def num_missing(self) -> int:
+        """Samples whose mask is missing."""
+        return int(self["mask_missing"].sum())
+
     def severities(self, number: int) -> Array:
         """The severities of a step where it occurs."""
         column: Array = np.array(self._severities[number])[self.occurs(number)]
@@ -97,16 +110,21 @@ class SplitData:
         num_local = sum(is_local for is_local, _ in on_input)
         order = [one["on"] for _, one in known]
         told_whole = 0 < num_local == len(on_input) and "both" not in order[order.index("input") :]
+        given = bool(sample.story.get("given"))  # then no step tells what is damaged
+        worst = max((float(one["severity"]) for _, one in on_input), default=0.0)
         return {
-            "covered": _share(sample.mask),
+            "given": given,
+            "mask_missing": sample.mask_missing,
+            "covered": math.nan if sample.mask_missing else _share(sample.mask),
             "kept": 0.0 if sample.keep is None else _share(sample.keep),
-            "severity": max((float(one["severity"]) for _, one in on_input), default=0.0),
+            "severity": math.nan if given else worst,
             "brightness_clean": clean[0],
             "brightness_corrupted": corrupted[0],
             "contrast_clean": clean[1],
             "contrast_corrupted": corrupted[1],
             "photo_side": float(sample.story.get("photo_side", min(sample.mask.shape))),
             "num_input": len(on_input),
+            "undamaged": _is_whole(sample) if given else not on_input,
             "num_local": num_local,
             # What is done to both pictures later may carry damage across the border of its mask.
             "outside": self.lossless
@@ -130,6 +148,11 @@ def _tone(picture: Array) -> tuple[float, float]:
     """Mean and standard deviation of the luma, in gray levels."""
     mean, deviation = cv2.meanStdDev(to_gray(picture))
     return float(mean[0, 0]), float(deviation[0, 0])
+
+
+def _is_whole(sample: Sample) -> bool:
+    """Did the photo bring two equal pictures?"""
+    return not sample.mask_missing and np.array_equal(sample.clean, sample.corrupted)
 
 
 def _share(mask: Array) -> float:

@@ -66,10 +66,14 @@ def build(report: Report) -> str:
 
 
 def tell(sample: Sample) -> str:
-    """``shapes 0.42, grain 0.77; mask 14.2%``: the damage to undo, by severity."""
+    """``shapes 0.42, grain 0.77; mask 14.2%``: the damage to undo, by severity; ``given; mask
+    missing`` where photos brought it."""
     told = [one for one in sample.story["steps"] if one["on"] == "input"]
     steps = ", ".join(f"{one['family']} {one['severity']:.2f}" for one in told)
-    return f"{steps or 'undamaged'}; mask {np.count_nonzero(sample.mask) / sample.mask.size:.1%}"
+    how = "given" if sample.story.get("given") else steps or "undamaged"
+    if sample.mask_missing:
+        return f"{how}; mask missing"
+    return f"{how}; mask {np.count_nonzero(sample.mask) / sample.mask.size:.1%}"
 
 
 def shrink(picture: Array, side: int = SHOWN_SIDE) -> Array:
@@ -140,7 +144,8 @@ def _step_rows(report: Report) -> Iterator[list[str]]:
 
 
 def _masks(report: Report, panel: Panel) -> Iterator[Markup]:
-    if any(step.is_local and step.on == "input" for step in report.steps):
+    given = any(data["given"].any() for data in report.splits)
+    if given or any(step.is_local and step.on == "input" for step in report.steps):
         marks = " Dashed: covered_range of the recipe." if panel.marks else ""
         yield pages.beside(_mask_table(report), _histogram(panel, marks))
     else:
@@ -155,12 +160,15 @@ def _masks(report: Report, panel: Panel) -> Iterator[Markup]:
 
 def _mask_table(report: Report) -> Markup:
     rows = []
+    missing = any(data.num_missing for data in report.splits)
     for data in report.splits:
         counts = summarize(data)
         marked = [f"{counts[name]:,}" for name in ("empty", "unmasked", "outside")]
         marked[-1] = marked[-1] if data.lossless else "–"
-        rows.append([data.split, *_shares(data["covered"]), *marked])
-    head = ["split", *SPREAD, "empty masks", "… despite local damage", "damage outside of the mask"]
+        marked += [f"{data.num_missing:,}"] if missing else []
+        rows.append([data.split, *_shares(data.known("covered")), *marked])
+    head = ["split", *SPREAD, "empty masks", "… despite local damage", "damage outside of the mask",
+            *(["mask missing"] if missing else [])]  # fmt: skip
     return pages.table("Share of the tile that the mask covers, and samples of note", head, rows)
 
 
@@ -200,8 +208,9 @@ def _sizes(report: Report, panel: Panel) -> Markup:
 
 def _samples(report: Report) -> Iterator[Markup]:
     yield pages.paragraph(
-        "Clean, corrupted and mask (white: damaged), then what must be kept where a recipe tells "
-        "it. ", pages.code("patina show KEY"), " tells a sample's whole story.",
+        "Clean, corrupted and mask (white: damaged; gray all over: missing), then what must be "
+        "kept where a recipe tells it. ",
+        pages.code("patina show KEY"), " tells a sample's whole story.",
     )  # fmt: skip
     for split, samples in report.shown.items():
         rows = []
@@ -209,7 +218,7 @@ def _samples(report: Report) -> Iterator[Markup]:
             photo = str(sample.story.get("photo", {}).get("name", "unnamed photo"))
             rows.append(
                 pages.picture_row(
-                    _pictures(sample, photo), pages.strong(f"{label} severity"),
+                    _pictures(sample, photo), pages.strong(_rank(label, sample)),
                     f" – {photo}: {tell(sample)}", pages.code(sample.key),
                 )
             )  # fmt: skip
@@ -217,10 +226,18 @@ def _samples(report: Report) -> Iterator[Markup]:
         yield pages.grid(rows, broad=True)
 
 
+def _rank(label: str, sample: Sample) -> str:
+    """By what the samples to look at were chosen: what photos brought has no severity."""
+    if sample.mask_missing:
+        return "mask missing"
+    return f"{label} {'coverage' if sample.story.get('given') else 'severity'}"
+
+
 def _pictures(sample: Sample, photo: str) -> list[tuple[bytes, str]]:
     """Bytes small enough to show, and their alt texts."""
     told = {f"Clean tile of {photo}": sample.clean, f"Damaged: {tell(sample)}": sample.corrupted,
-            "Mask of the damage": sample.mask, "Mask of what to keep": sample.keep}  # fmt: skip
+            "Mask of the damage": sample.shown_mask,
+            "Mask of what to keep": sample.keep}  # fmt: skip
     return [
         (encode_jpeg(shrink(pixels), JPEG_QUALITY), alt)
         if pixels.ndim == 3

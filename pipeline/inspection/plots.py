@@ -95,7 +95,7 @@ def plot_frequencies(
             color = theme.line if low <= count <= high else theme.alarm
             axes.plot(count / total, height, "o", color=color, markersize=5, clip_on=False)
     axes.set_yticks(range(0, -len(steps), -1), [step.name for step in steps])
-    axes.set_ylim(0.5 - len(steps), 0.5)
+    axes.set_ylim(min(-0.5, 0.5 - len(steps)), 0.5)  # of some height without steps, too
     axes.set_xlim(-0.02, 1.02)
     axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     axes.set_xlabel("share of the samples", color=theme.text, fontsize=9)

@@ -103,7 +103,7 @@ def _sides(report: Report) -> Panel:
 
 
 def _rows(report: Report, name: str) -> tuple[Row, ...]:
-    return tuple(_row(data, data[name], RANGES[name]) for data in report.splits)
+    return tuple(_row(data, data.known(name), RANGES[name]) for data in report.splits)
 
 
 def _row(data: SplitData, values: Array, high: float, line: Array | None = None) -> Row:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from pipeline.errors import SourceError
 from pipeline.files import sha256_bytes, write_bytes
-from pipeline.sources import SOURCES, ListedFile, Progress, Source, is_whole
+from pipeline.sources import SOURCES, Brought, ListedFile, Progress, Source, is_whole
 
 # Photographs only: no diagrams, masks, renderings or holograms; of the stereo pair the left one.
 PHOTOS = {
@@ -23,7 +23,7 @@ LICENCE = "see data/README.txt of scikit-image (public domain, CC0 or CC BY)"
 class Sample(Source):
     """No params: the photos come with the installation."""
 
-    def fetch(self, root: Path, folder: Path, progress: Progress) -> list[ListedFile]:
+    def fetch(self, root: Path, folder: Path, progress: Progress) -> Brought:
         """Copy the photos out of the installed wheel."""
         home = package_files("skimage") / "data"
         names = [(split, name) for split, group in PHOTOS.items() for name in group]
@@ -38,7 +38,7 @@ class Sample(Source):
                     "install the version of constraints.txt",
                 ) from None
             digest = sha256_bytes(data)
-            if not is_whole(folder / name, len(data), digest):
+            if not is_whole(folder / name, digest, len(data)):
                 write_bytes(folder / name, data)
             listed.append(
                 ListedFile(
@@ -52,4 +52,4 @@ class Sample(Source):
                 )
             )
             progress(done, len(names))
-        return listed
+        return Brought(listed, [])

@@ -45,6 +45,7 @@ class System(nn.Module):
 
     section_type: ClassVar[type[Section]]
     phases: ClassVar[tuple[str, ...]] = ("fit",)
+    needs_mask: ClassVar[bool] = False  # True: `updates` reads the mask, so each sample needs one
     channels: int  # of the input: 1 gray, 3 RGB
     threshold: float = 0.5  # mask probability from which a pixel counts as damaged
 

@@ -94,6 +94,7 @@ class DualDecoder(System):
     """Loss ``picture_weight · L1 on damaged pixels + mask_weight · binary cross-entropy``."""
 
     section_type = DualDecoderSection
+    needs_mask = True
     channels = 3
 
     def __init__(self, section: DualDecoderSection) -> None:

@@ -173,7 +173,7 @@ def test_the_border_is_filled_by_reflection_not_by_black():
 
 @pytest.mark.parametrize("name", sorted(set(NAMES) - set(EXACT)))
 def test_steps_that_mix_or_change_pixels_are_refused_for_stored_pairs(name):
-    with pytest.raises(ParamsError, match=rf"augment: {name}: .*mode: fly"):
+    with pytest.raises(ParamsError, match=rf"augment\.1: {name}: .*mode: fly"):
         Augmenter(steps("turn", name), stored=True)
 
 

@@ -126,7 +126,8 @@ def test_unknown_families_systems_and_sources_are_told_by_their_place() -> None:
     assert line.startswith(f"params: {STEP}.family: corruption 'shaeps': is not known; use one of")
     assert line.endswith("did you mean 'shapes'?")
     (line,) = broken(("sources.foldr", {}))
-    assert line.startswith("source 'foldr': is not known; use one of folder")
+    assert line.startswith("source 'foldr': is not known; use one of art, div2k, folder")
+    assert line.endswith("did you mean 'folder'?")
     assert any(
         "system 'gray_unet': is not known" in one for one in broken(("systems.gray_unet", {}))
     )

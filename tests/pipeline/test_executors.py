@@ -1,5 +1,6 @@
 """Executors give every result once, never run far ahead, and bring expected failures home whole."""
 
+import copy
 import itertools
 import operator
 import os
@@ -8,7 +9,7 @@ import sys
 import pytest
 
 from pipeline.errors import ImageError, ParamsError, ShardError
-from pipeline.executors import Processes, run_here
+from pipeline.executors import Processes, WorkerDiedError, run_here
 from pipeline.files import sha256_bytes
 from pipeline.ray_executor import RayExecutor
 
@@ -59,7 +60,23 @@ def test_a_dead_worker_process_is_one_line():
         list(Processes(2)(os._exit, [3, 4, 5]))
 
 
+def leave(item):
+    """One of the items ends its process."""
+    return os._exit(1) if item == 13 else -item
+
+
+def test_what_was_under_way_in_a_dead_process_is_told_and_nothing_else_is_lost():
+    waiting, done = iter(range(40)), []
+    with pytest.raises(WorkerDiedError) as caught:
+        for one in Processes(2)(leave, waiting):
+            done.append(-one)
+    lost, rest = caught.value.lost, list(waiting)
+    assert 13 in lost and 1 <= len(lost) <= 4
+    assert sorted([*done, *lost, *rest]) == list(range(40))
+    assert copy.copy(caught.value).lost == lost, "it crosses process borders whole"
+
+
 def test_a_missing_ray_is_one_line(monkeypatch):
     monkeypatch.setitem(sys.modules, "ray", None)
-    with pytest.raises(ParamsError, match="executor ray: is not installed; `pip install ray`"):
+    with pytest.raises(ParamsError, match=r"executor ray: is not installed; run .* -e '\.\[ray\]'"):
         list(RayExecutor()(sha256_bytes, DATA))

@@ -11,7 +11,7 @@ import pytest
 import tifffile
 from PIL import Image
 
-from pipeline import photos, seeds
+from pipeline import photo_encoding, photos, seeds
 from pipeline.errors import ImageError
 from tests.conftest import ROOT
 from tests.pipeline.photo_files import COLOR, GRAY, LIMIT, SMOOTH, exif, raw_png, saved, tiff
@@ -140,7 +140,7 @@ def test_damaged_files_decode_or_are_image_errors(kind: str) -> None:
     for data in mutants(kind, 200):
         try:
             picture = photos.decode(data, LIMIT)
-            photos.encode(picture, picture.pixels)
+            photo_encoding.encode(picture, picture.pixels)
         except ImageError as error:
             refused += 1
             assert "\n" not in str(error)

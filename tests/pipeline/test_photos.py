@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
-from pipeline import images, photos
+from pipeline import images, photo_encoding, photos
 from pipeline.errors import ImageError
 from tests.pipeline.photo_files import (
     ALPHA,
@@ -133,7 +133,7 @@ def turned_file(kind: str, orientation: int) -> bytes:
 def test_every_orientation_comes_out_upright_once(kind: str, orientation: int) -> None:
     picture = photos.decode(turned_file(kind, orientation), LIMIT)
     np.testing.assert_array_equal(images.to_uint8(picture.pixels), COLOR)
-    again = photos.encode(picture, picture.pixels)
+    again = photo_encoding.encode(picture, picture.pixels)
     np.testing.assert_array_equal(photos.decode_rgb(again, LIMIT), COLOR)
     with Image.open(io.BytesIO(again)) as image:
         assert image.getexif().get(photos.ORIENTATION, 1) == 1
@@ -158,7 +158,7 @@ def test_broken_exif_loses_no_photo() -> None:
     broken = b"Exif\0\0II*\0\x08\0\0\0" + struct.pack("<H", 1) + entry + bytes(4)
     picture = photos.decode(saved(COLOR, "PNG", exif=broken), LIMIT)
     np.testing.assert_array_equal(picture.pixels, COLOR)
-    assert photos.encode(picture, picture.pixels)
+    assert photo_encoding.encode(picture, picture.pixels)
 
 
 PROFILE = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
@@ -168,7 +168,7 @@ METADATA = {"icc_profile": PROFILE, "exif": exif(6)}
 @pytest.mark.parametrize("file_format", ["JPEG", "PNG", "WEBP", "TIFF"])
 def test_encoding_keeps_format_size_profile_and_exif(file_format: str) -> None:
     picture = photos.decode(saved(COLOR, file_format, **METADATA), LIMIT)
-    with Image.open(io.BytesIO(photos.encode(picture, picture.pixels))) as image:
+    with Image.open(io.BytesIO(photo_encoding.encode(picture, picture.pixels))) as image:
         assert image.format == file_format
         assert image.size == (HEIGHT, WIDTH)  # turned upright
         assert image.info["icc_profile"] == PROFILE
@@ -182,7 +182,7 @@ OPAQUE = [kind for kind in TABLE if "alpha" not in kind and "transparen" not in 
 @pytest.mark.parametrize("kind", OPAQUE)
 def test_encoding_gives_back_the_same_pixels(kind: str) -> None:
     picture = photos.decode(TABLE[kind][0], LIMIT)
-    again = photos.decode(photos.encode(picture, picture.pixels), LIMIT)
+    again = photos.decode(photo_encoding.encode(picture, picture.pixels), LIMIT)
     assert again.pixels.dtype == picture.pixels.dtype
     np.testing.assert_array_equal(again.pixels, picture.pixels)
     assert again.file_format == picture.file_format
@@ -193,7 +193,7 @@ def test_encoding_gives_back_the_same_pixels(kind: str) -> None:
 def test_16_bit_photos_stay_16_bit_and_gray_ones_gray(suffix: str) -> None:
     for kind in (f"16-bit gray {suffix}", f"16-bit color {suffix}"):
         picture = photos.decode(TABLE[kind][0], LIMIT)
-        data = photos.encode(picture, picture.pixels)
+        data = photo_encoding.encode(picture, picture.pixels)
         planes = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
         assert planes.dtype == np.uint16 and planes.ndim == (2 if "gray" in kind else 3)
         assert photos.decode(data, LIMIT).file_format == suffix
@@ -212,7 +212,7 @@ def with_profile(suffix: str) -> bytes:
 def test_16_bit_photos_keep_profile_and_exif(suffix: str) -> None:
     picture = photos.decode(with_profile(suffix), LIMIT)
     assert picture.icc == PROFILE
-    data = photos.encode(picture, picture.pixels)
+    data = photo_encoding.encode(picture, picture.pixels)
     np.testing.assert_array_equal(photos.decode(data, LIMIT).pixels, picture.pixels)
     with Image.open(io.BytesIO(data)) as image:
         assert image.info["icc_profile"] == PROFILE
@@ -222,9 +222,9 @@ def test_16_bit_photos_keep_profile_and_exif(suffix: str) -> None:
 
 def test_gray_stays_one_channel_unless_color_was_added() -> None:
     picture = photos.decode(saved(GRAY, "PNG"), LIMIT)
-    with Image.open(io.BytesIO(photos.encode(picture, picture.pixels))) as image:
+    with Image.open(io.BytesIO(photo_encoding.encode(picture, picture.pixels))) as image:
         assert image.mode == "L"
-    with Image.open(io.BytesIO(photos.encode(picture, COLOR))) as image:
+    with Image.open(io.BytesIO(photo_encoding.encode(picture, COLOR))) as image:
         assert image.mode == "RGB"
         np.testing.assert_array_equal(np.array(image), COLOR)
 
@@ -234,21 +234,21 @@ def test_a_cmyk_profile_is_not_put_on_rgb_pixels() -> None:
     data = saved(Image.fromarray(INKS, "CMYK"), "TIFF", icc_profile=profile)
     picture = photos.decode(data, LIMIT)
     assert picture.icc == profile
-    assert photos.decode(photos.encode(picture, picture.pixels), LIMIT).icc is None
+    assert photos.decode(photo_encoding.encode(picture, picture.pixels), LIMIT).icc is None
 
 
 def test_a_phone_photo_of_several_frames_is_written_as_jpeg() -> None:
     image = Image.fromarray(SMOOTH)
     data = saved(image, "MPO", save_all=True, append_images=[image])
     picture = photos.decode(data, LIMIT)
-    encoded = photos.encode(picture, picture.pixels)
+    encoded = photo_encoding.encode(picture, picture.pixels)
     with Image.open(io.BytesIO(encoded)) as image:
         assert image.format == picture.file_format == "JPEG"
 
 
 def test_a_half_transparent_photo_looks_the_same_when_encoded() -> None:
     picture = photos.decode(TABLE["color with alpha"][0], LIMIT)
-    again = photos.decode(photos.encode(picture, picture.pixels), LIMIT)
+    again = photos.decode(photo_encoding.encode(picture, picture.pixels), LIMIT)
     assert np.abs(again.pixels.astype(float) - picture.pixels).max() <= 1
 
 
@@ -257,5 +257,5 @@ def test_alpha_is_kept_where_the_format_has_it() -> None:
         options = {"lossless": True} if file_format == "WEBP" else {}
         data = saved(np.dstack([COLOR, ALPHA]), file_format, **options)
         picture = photos.decode(data, LIMIT)
-        again = photos.decode(photos.encode(picture, picture.pixels), LIMIT)
+        again = photos.decode(photo_encoding.encode(picture, picture.pixels), LIMIT)
         np.testing.assert_array_equal(again.alpha, ALPHA)

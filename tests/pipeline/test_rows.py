@@ -57,6 +57,18 @@ def test_empty_masks_are_counted_apart():
     assert mask["recall"] is None and mask["f1"] == 0.0
 
 
+def test_samples_without_a_mask_are_left_out_of_mask_scores_and_counted():
+    unknown = row("c", covered=None, counts=(None, None, None))
+    made = summarize(
+        [row("a", covered=0.2, counts=(8, 2, 2)), row("b", covered=0.0, counts=(0, 0, 0)), unknown]
+    )
+    assert made["mask_missing_count"] == 1 and made["covered"] == 0.1
+    assert made["mask"]["f1"] == 0.8 and made["mask"]["empty_count"] == 1
+    none = summarize([unknown])
+    assert none["covered"] is None and none["mask_missing_count"] == 1
+    assert none["mask"]["f1"] is None and none["mask"]["empty_count"] == 0
+
+
 def test_a_system_that_finds_no_mask_has_no_mask_scores():
     assert "mask" not in summarize([row("a")])
 

@@ -12,6 +12,7 @@ import pytest
 import webdataset
 from PIL import Image
 
+from pipeline import png
 from pipeline.errors import ShardError
 from pipeline.files import sha256_bytes, to_json
 from pipeline.samples import Sample, pack, unpack
@@ -22,6 +23,7 @@ from pipeline.shards import (  # fmt: skip
     read_manifest,
     read_samples,
     read_shard,
+    read_stories,
 )
 from tests.conftest import run_stage, small_params, write_params
 
@@ -395,3 +397,40 @@ def test_one_bad_shard_gives_the_samples_of_the_shards_before_it_and_none_of_its
     with pytest.raises(ShardError, match=r"train-00001\.tar"):
         used.extend(read_samples(folder, "train"))
     assert {sample.key for sample in used} <= own
+
+
+def test_a_missing_mask_is_no_member_and_reads_as_missing():
+    story = {"steps": [], "given": True, "mask": "missing"}
+    data, *_ = pack([replace(handmade("a"), story=story, mask=np.zeros((21, 34), np.uint8))])
+    with tarfile.open(fileobj=io.BytesIO(data)) as tar:
+        members = {name.split(".", 1)[1]: tar.extractfile(name).read() for name in tar.getnames()}
+    assert set(members) == {"clean.png", "corrupted.png", "json"}
+    sample = unpack({"__key__": "a", **members})
+    assert sample.mask_missing and sample.known_mask is None
+    assert sample.mask.shape == (21, 34) and not sample.mask.any()
+    assert (sample.shown_mask == 128).all()
+    known = unpack({"__key__": "a", **members, "mask.png": png.encode_mask(handmade("a").mask),
+                    "json": to_json(story | {"mask": "given"}).encode()})  # fmt: skip
+    assert not known.mask_missing and (known.known_mask == handmade("a").mask).all()
+
+
+def test_a_mask_that_is_gone_untold_is_refused():
+    data, *_ = pack([handmade("a")])
+    with tarfile.open(fileobj=io.BytesIO(data)) as tar:
+        members = {name.split(".", 1)[1]: tar.extractfile(name).read() for name in tar.getnames()}
+    del members["mask.png"]
+    with pytest.raises(ShardError, match="its mask is gone, untold by its story"):
+        unpack({"__key__": "a", **members})
+
+
+def test_stories_are_read_without_the_pictures(shards):
+    for split in ("train", "val", "test"):
+        told = [sample.story for sample in read_samples(shards, split)]
+        assert list(read_stories(shards, split)) == told and told
+
+
+def test_a_cut_shard_has_no_stories(folder):
+    path = folder / SHARD
+    path.write_bytes(path.read_bytes()[:700])
+    with pytest.raises(ShardError, match="cannot be read as a tar"):
+        list(read_stories(folder, "test"))

@@ -1,6 +1,7 @@
 """Sources bring photos under safe names, list what they brought, and never leave their tree."""
 
 import os
+import socket
 import subprocess
 import sys
 import tempfile
@@ -23,7 +24,7 @@ from pipeline.sources import (
     read_listing,
     write_listing,
 )
-from pipeline.sources.folder import walk
+from pipeline.sources.folder import strays, walk
 from tests.conftest import ROOT, tree
 
 
@@ -43,7 +44,11 @@ def quiet(done: int, total: int) -> None:
 
 
 def fetch(inbox: Path, folder: Path) -> list[ListedFile]:
-    return make_source("folder", {"path": str(inbox)}).fetch(Path("/"), folder, quiet)
+    return (
+        make_source("folder", {"path": str(inbox), "licence": None})
+        .fetch(Path("/"), folder, quiet)
+        .files
+    )
 
 
 def identities(folder: Path) -> dict[str, tuple[int, int]]:
@@ -60,7 +65,7 @@ def inbox(tmp_path: Path) -> Path:
 @pytest.fixture(scope="module")
 def sample(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[ListedFile]]:
     folder = tmp_path_factory.mktemp("sample")
-    files = make_source("sample", {}).fetch(folder, folder, quiet)
+    files = make_source("sample", {}).fetch(folder, folder, quiet).files
     write_listing(folder, "sample", files)
     return folder, files
 
@@ -106,7 +111,7 @@ def test_fetching_the_sample_again_mends_it_and_touches_nothing_else(
     folder, files = sample
     before = identities(folder)
     (folder / "astronaut.png").write_bytes(b"broken")
-    assert make_source("sample", {}).fetch(folder, folder, quiet) == files
+    assert make_source("sample", {}).fetch(folder, folder, quiet).files == files
     after = identities(folder)
     changed = {name for name in before if before[name] != after[name]}
     assert changed == {"astronaut.png"}
@@ -125,7 +130,7 @@ def test_a_nested_tree_is_copied_under_plain_names(inbox: Path, tmp_path: Path) 
     for file in files:
         assert (tmp_path / "out" / file.file).read_bytes() == (inbox / file.name).read_bytes()
         assert file.split is None and file.group is None
-        assert file.file.endswith((f"{file.sha256[:12]}.png", f"{file.sha256[:12]}.jpg"))
+        assert file.file.endswith((f"{file.sha256[:32]}.png", f"{file.sha256[:32]}.jpg"))
 
 
 def test_links_and_loops_are_not_followed(inbox: Path, tmp_path: Path) -> None:
@@ -136,15 +141,33 @@ def test_links_and_loops_are_not_followed(inbox: Path, tmp_path: Path) -> None:
     (inbox / "loop").symlink_to(inbox)
     (inbox / "self.png").symlink_to("self.png")
     (inbox / "dangling.png").symlink_to("nowhere.png")
-    assert [file.name for file in fetch(inbox, tmp_path / "out")] == ["mine.png"]
+    files, left_out = make_source("folder", {"path": str(inbox), "licence": None}).fetch(
+        tmp_path, tmp_path / "out", quiet
+    )
+    assert [file.name for file in files] == ["mine.png"]
+    assert {one.name: one.reason for one in left_out} == dict.fromkeys(
+        ("link.png", "outside", "loop", "self.png", "dangling.png"), "a link, not followed"
+    )
     assert secret.read_bytes() not in tree(tmp_path / "out").values()
 
 
-def test_pipes_and_folders_named_like_photos_are_no_photos(inbox: Path, tmp_path: Path) -> None:
+def test_pipes_and_folders_named_like_photos_are_no_photos(
+    inbox: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(inbox)
     os.mkfifo(inbox / "pipe.png")
     put(inbox / "folder.png/inside.png", photo(2))
     (inbox / "empty.jpg").mkdir()
-    assert [file.name for file in fetch(inbox, tmp_path / "out")] == ["folder.png/inside.png"]
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind("socket.jpg")  # from inside: a socket's path must be short
+    files, left_out = make_source("folder", {"path": str(inbox), "licence": None}).fetch(
+        tmp_path, tmp_path / "out", quiet
+    )
+    assert [file.name for file in files] == ["folder.png/inside.png"]
+    assert {one.name: one.reason for one in left_out} == {
+        "pipe.png": "a pipe", "folder.png": "a folder", "empty.jpg": "a folder",
+        "socket.jpg": "a socket",
+    }  # fmt: skip
 
 
 NAMES = [
@@ -154,7 +177,8 @@ NAMES = [
     "x" * 251 + ".png", "é" * 125 + ".png",
     unicodedata.normalize("NFC", "Ä.png"), unicodedata.normalize("NFD", "Ä.png"),
     "CASE.png", "case.png", "\u202egnp.png", "\udce9\udcff.png", "0.png",
-    "#.png", "~.png", ".a.png",
+    "#.png", "~.png", ".a.png", "%s.png", "${HOME}.png", "a,b.png", "\u0301.png", "a\rb.png",
+    "\x1b[31m.png", "ﬁ.png", "\u200b.png", "a.png.png", "<a>&amp;.png", "|x.png",
 ]  # fmt: skip
 
 
@@ -166,7 +190,7 @@ def test_any_name_is_fetched_under_a_safe_one(inbox: Path, tmp_path: Path) -> No
     write_listing(tmp_path / "out", "folder", files)
     assert len({file.file for file in files}) == len(files) == len(NAMES)
     for file in files:
-        assert file.file.isascii() and len(file.file) < 70 and not file.file.startswith(("-", "."))
+        assert file.file.isascii() and len(file.file) < 80 and not file.file.startswith(("-", "."))
         assert not set(file.file) & set("/\\ \n\t'\"$*?;:")
     contents = {photo(number) for number in range(len(NAMES))}
     assert {data for name, data in tree(tmp_path / "out").items() if name != LISTING} == contents
@@ -220,7 +244,9 @@ def test_an_empty_tree_is_an_empty_source(inbox: Path, tmp_path: Path) -> None:
 def test_a_tree_that_is_none_is_one_line(tmp_path: Path, name: str) -> None:
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(SourceError, match="is no folder") as caught:
-        make_source("folder", {"path": name}).fetch(tmp_path, tmp_path / "out", quiet)
+        make_source("folder", {"path": name, "licence": None}).fetch(
+            tmp_path, tmp_path / "out", quiet
+        )
     assert str(tmp_path / name) in str(caught.value)
 
 
@@ -229,10 +255,11 @@ import os, sys
 from pathlib import Path
 from pipeline.errors import PipelineError
 from pipeline.sources import make_source
-source = make_source("folder", {"path": sys.argv[1]})
+source = make_source("folder", {"path": sys.argv[1], "licence": None})
 os.setuid(65534)
 try:
-    source.fetch(Path("/"), Path(sys.argv[2]), lambda done, total: None)
+    files, left_out = source.fetch(Path("/"), Path(sys.argv[2]), lambda done, total: None)
+    print(*(file.name for file in files), *(f"{o.name}: {o.reason}" for o in left_out), sep="\\n")
 except PipelineError as error:
     print(error)
     sys.exit(3)
@@ -245,15 +272,53 @@ def test_a_photo_that_may_not_be_read_is_one_line_that_names_it() -> None:
         _fetch_unreadable(Path(folder))
 
 
-def _fetch_unreadable(base: Path) -> None:
+@pytest.mark.skipif(os.getuid() != 0, reason="needs root to become someone who may not read")
+def test_folders_that_may_not_be_read_are_told() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        base = Path(folder)
+        for name in ("a.png", "closed/b.png", "z/closed/c.png"):
+            put(base / "inbox" / name, photo(1))
+        for name in ("closed", "z/closed"):
+            (base / "inbox" / name).chmod(0o000)
+        done = _fetch_as_nobody(base)
+        reason = "a folder that cannot be read: Permission denied"
+        assert done.stdout.splitlines() == [
+            "a.png", *(f"{name}: {reason}" for name in ("closed", "z/closed"))
+        ]  # fmt: skip
+        (base / "inbox").chmod(0o000)
+        done = _fetch_as_nobody(base)
+        assert done.returncode == 3 and "inbox: Permission denied" in done.stdout
+
+
+def test_what_goes_away_while_one_looks_is_told(inbox: Path) -> None:
+    (inbox / "0.png").symlink_to("nowhere")
+    for name in ("1.png", "2.png", "3.png"):
+        put(inbox / name, photo(1))
+    (inbox / "4").mkdir()
+    looking, told = walk(inbox), strays(inbox)
+    assert next(looking).name == "1.png" and next(told).name == "0.png"
+    (inbox / "2.png").unlink()
+    (inbox / "4").rmdir()
+    assert [path.name for path in looking] == ["3.png"]
+    gone = "No such file or directory"
+    assert [(one.name, one.reason) for one in told] == [
+        ("2.png", gone), ("4", f"a folder that cannot be read: {gone}")
+    ]  # fmt: skip
+
+
+def _fetch_as_nobody(base: Path) -> subprocess.CompletedProcess[str]:
     base.chmod(0o755)
-    put(base / "inbox/a.png", photo(1)).chmod(0o000)
-    (base / "out").mkdir()
+    (base / "out").mkdir(exist_ok=True)
     (base / "out").chmod(0o777)
-    done = subprocess.run(
+    return subprocess.run(
         [sys.executable, "-c", UNREADABLE, base / "inbox", base / "out"],
         cwd=ROOT, capture_output=True, text=True, check=False,
     )  # fmt: skip
+
+
+def _fetch_unreadable(base: Path) -> None:
+    put(base / "inbox/a.png", photo(1)).chmod(0o000)
+    done = _fetch_as_nobody(base)
     assert done.returncode == 3, done.stderr
     assert done.stdout.count("\n") == 1 and "a.png" in done.stdout
     assert list((base / "out").iterdir()) == []
@@ -300,5 +365,5 @@ def test_a_plain_name_holds_readable_letters_and_the_hash() -> None:
     digest = "0123456789abcdef" * 4
     names = {"größe": "groe", "été 1912!": "ete-1912", "写真": "photo", "": "photo", "--": "photo"}
     for name, stem in names.items():
-        assert plain_name(name, digest, ".png") == f"{stem}-0123456789ab.png"
-    assert plain_name("x" * 300, digest, ".png") == f"{'x' * 40}-0123456789ab.png"
+        assert plain_name(name, digest, ".png") == f"{stem}-{digest[:32]}.png"
+    assert plain_name("x" * 300, digest, ".png") == f"{'x' * 40}-{digest[:32]}.png"

@@ -14,15 +14,15 @@ import pytest
 from PIL import Image
 
 from pipeline import seeds
+from pipeline.candidates import Candidate
 from pipeline.config import section
 from pipeline.errors import ImageError, ParamsError
 from pipeline.files import write_json
+from pipeline.indexing import build_index
 from pipeline.splits import (
-    Candidate,
     IndexSection,
     Photo,
     PhotoIndexError,
-    build_index,
     load_photo,
     photos_of,
     pixel_id,
@@ -30,7 +30,7 @@ from pipeline.splits import (
     split_of,
 )
 
-SECTION = IndexSection(val_share=0.2, test_share=0.3, max_megapixels=1.0)
+SECTION = IndexSection(val_share=0.2, test_share=0.3, max_megapixels=1.0, max_rejected_share=0.1)
 SEED = 7
 PINNED = "a79a5dfbb325664a8609e15de3a12889c699b9ad5d074229265c8f6c5802fc94"
 Index = dict[str, Any]
@@ -186,14 +186,14 @@ def test_shares_are_about_right_over_2000_groups() -> None:
 
 
 def test_a_larger_share_takes_and_never_swaps() -> None:
-    larger = IndexSection(val_share=0.2, test_share=0.5, max_megapixels=1.0)
+    larger = IndexSection(val_share=0.2, test_share=0.5, max_megapixels=1.0, max_rejected_share=0.1)
     for number in range(500):
         if split_of(str(number), SECTION, SEED) == "test":
             assert split_of(str(number), larger, SEED) == "test"
 
 
 def test_shares_of_nothing_leave_all_for_training() -> None:
-    none = IndexSection(val_share=0.0, test_share=0.0, max_megapixels=1.0)
+    none = IndexSection(val_share=0.0, test_share=0.0, max_megapixels=1.0, max_rejected_share=0.1)
     assert {split_of(str(number), none, SEED) for number in range(300)} == {"train"}
 
 
@@ -225,7 +225,8 @@ def test_what_cannot_be_read_is_a_row_with_a_reason(tmp_path: Path) -> None:
 
 
 def test_an_empty_set_is_an_empty_index(tmp_path: Path) -> None:
-    assert index(tmp_path, []) == {"photos": [], "rejected": []}
+    built = index(tmp_path, [])
+    assert built["photos"] == built["rejected"] == []
 
 
 def test_an_index_reads_back_as_it_was_built(folder: Path, tmp_path: Path) -> None:
@@ -301,7 +302,7 @@ def test_photos_are_chosen_by_source_and_split(folder: Path) -> None:
     assert not list(photos_of(photos, ["c"], "train")) and not list(photos_of(photos, ["a"], "val"))
 
 
-BAD = {"val_share": -0.1, "test_share": 1.0, "max_megapixels": 0.0}
+BAD = {"val_share": -0.1, "test_share": 1.0, "max_megapixels": 0.0, "max_rejected_share": 1.5}
 
 
 @pytest.mark.parametrize("key", BAD)
@@ -312,6 +313,6 @@ def test_numbers_that_cannot_be_are_refused(key: str) -> None:
 
 
 def test_shares_that_leave_nothing_for_training_are_refused() -> None:
-    block = {"val_share": 0.6, "test_share": 0.4, "max_megapixels": 1.0}
+    block = {**SECTION.model_dump(), "val_share": 0.6, "test_share": 0.4}
     with pytest.raises(ParamsError, match=r"index\.test_share must leave, with val_share"):
         section({"index": block}, "index", IndexSection)

@@ -164,6 +164,19 @@ def test_losses_stay_finite_without_any_damage(name):
 
 
 @pytest.mark.parametrize("name", NAMES)
+def test_a_system_says_truly_whether_it_learns_from_masks(name):
+    system = small(name)
+    batch = tiles(system)
+    other = batch._replace(mask=torch.zeros_like(batch.mask))
+    told = [
+        [{key: term.item() for key, term in terms.items()} for _, terms in system.updates(phase, b)]
+        for phase in system.phases
+        for b in (batch, other)
+    ]
+    assert (told[0::2] != told[1::2]) == system.needs_mask
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_the_seed_alone_decides_the_start(name):
     torch.manual_seed(1)
     one = small(name).state_dict()
