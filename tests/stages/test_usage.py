@@ -108,4 +108,4 @@ def test_a_float_tiff_is_told_as_such(limited: Path) -> None:
     done = patina(limited, "index", "photos", "--out", "index.json")
     assert done.returncode == 1
     (line,) = (line for line in done.stderr.splitlines() if line.startswith("error: "))
-    assert "deep.tif: its pixels are 32-bit float, which is not supported" in line
+    assert "its pixels are 32-bit float, which is not supported, as deep.tif" in line
