@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import pytest
 
-from tests.conftest import ROOT, load_yaml, run_stage, small_params, tree, write_params
+from tests.conftest import ROOT, load_yaml, read_only, run_stage, small_params, tree, write_params
 
 
 @pytest.fixture(scope="module")
@@ -288,3 +288,18 @@ def test_the_installed_command_is_the_same_program() -> None:
     patina = Path(sys.prefix) / "bin/patina"
     done = subprocess.run([patina, "--help"], capture_output=True, text=True, check=True)
     assert "learns to undo it" in done.stdout
+
+
+@pytest.mark.parametrize("words", [
+    ["fetch"], ["index"], ["textures"], ["synth", "shapes"], ["inspect", "shapes"],
+    ["train", "dual_decoder"], ["evaluate", "dual_decoder"], ["leaderboard"],
+], ids=" ".join)  # fmt: skip
+def test_a_project_that_cannot_be_written_is_told_before_any_work(
+    words: list[str], built: Path
+) -> None:
+    before = tree(built)
+    with read_only(built):
+        done = run_stage(built, *words, check=False)
+    assert done.returncode == 1 and done.stderr.count("\n") == 1
+    assert "Read-only file system" in done.stderr and done.stdout == ""
+    assert tree(built) == before

@@ -1,15 +1,12 @@
 """`patina fetch` as a user meets it: odd names, folders that refuse, downloads, pairs."""
 
-import contextlib
 import io
 import json
 import os
 import re
 import shutil
-import subprocess
 import tarfile
 import zipfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -21,7 +18,7 @@ from pipeline.seeds import rng
 from pipeline.sources import DOWNLOADS, LISTING, read_listing
 from pipeline.systems import make_system
 from stages.fetch import Shown
-from tests.conftest import Run, load_yaml, run_stage, tree, write_params
+from tests.conftest import Run, load_yaml, read_only, run_stage, tree, write_params
 from tests.pipeline.test_sources import NAMES, put
 from tests.pipeline.test_sources_pairs import encode, lay_out
 from tests.web import Page, serve
@@ -184,19 +181,6 @@ def test_every_twin_of_a_clear_picture_reaches_the_index(project: Path, stage: R
         rows = [row for row in index["photos"] if row["path"] == path]
         assert len({row["corrupted_sha256"] for row in rows}) == 2
         assert len({(row["group"], row["split"]) for row in rows}) == 1
-
-
-@contextlib.contextmanager
-def read_only(folder: Path) -> Iterator[None]:
-    """The folder, mounted so that not even root may write."""
-    done = subprocess.run(["mount", "--bind", folder, folder], capture_output=True, check=False)
-    if done.returncode:
-        pytest.skip("cannot mount here")
-    try:
-        subprocess.run(["mount", "-o", "remount,ro,bind", folder], check=True)
-        yield
-    finally:
-        subprocess.run(["umount", folder], check=True)
 
 
 @pytest.mark.parametrize("closed", ["data/raw", "data/raw/folder", ".work", "data"])
