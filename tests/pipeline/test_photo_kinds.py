@@ -10,15 +10,14 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-import tifffile
 from PIL import Image, ImageCms
 
 from pipeline import photos, seeds
 from pipeline.errors import ImageError
 from tests.conftest import ROOT
+from tests.pipeline.photo_files import LIMIT, over_white, saved, tiff
 
 Array = np.ndarray
-LIMIT = 80.0
 H, W = 20, 30
 
 
@@ -33,19 +32,6 @@ DEEP = RGB.astype(np.uint16) * 257 - np.minimum(RGB, 77)
 SMOOTH = cv2.resize(noise("smooth", 4, 6, 3), (W, H), interpolation=cv2.INTER_LINEAR)
 PALETTE = noise("palette", 16, 3)
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
-
-
-def saved(picture: Array | Image.Image, file_format: str, **options: object) -> bytes:
-    image = picture if isinstance(picture, Image.Image) else Image.fromarray(picture)
-    out = io.BytesIO()
-    image.save(out, file_format, **options)
-    return out.getvalue()
-
-
-def tiff(planes: Array, **options: object) -> bytes:
-    out = io.BytesIO()
-    tifffile.imwrite(out, planes, **options)
-    return out.getvalue()
 
 
 def paletted() -> Image.Image:
@@ -73,11 +59,6 @@ def rows_packed(values: Array, bits: int) -> bytes:
     """Gray values of fewer than 8 bits, packed."""
     planes = (values[:, :, None] >> np.arange(bits - 1, -1, -1, dtype=np.uint8)) & 1
     return b"".join(b"\0" + np.packbits(row.ravel()).tobytes() for row in planes)
-
-
-def white(color: Array, alpha: Array, full: int = 255) -> Array:
-    share = alpha[..., None].astype(float) / full
-    return color.reshape(H, W, -1) * share + full * (1 - share)
 
 
 def turned(orientation: int, file_format: str, **options: object) -> bytes:
@@ -140,12 +121,12 @@ KINDS: dict[str, list[tuple[str, bytes, Array]]] = {
         ("color tiff", tiff(DEEP, photometric="rgb", compression="zlib", predictor=True), DEEP),
     ],
     "alpha": [
-        ("color", saved(np.dstack([RGB, ALPHA]), "PNG"), white(RGB, ALPHA)),
-        ("gray", saved(np.dstack([GRAY, ALPHA]), "PNG"), white(GRAY, ALPHA)),
+        ("color", saved(np.dstack([RGB, ALPHA]), "PNG"), over_white(RGB, ALPHA)),
+        ("gray", saved(np.dstack([GRAY, ALPHA]), "PNG"), over_white(GRAY, ALPHA)),
         ("webp", saved(np.dstack([RGB, ALPHA]), "WEBP", lossless=True, exact=True),
-         white(RGB, ALPHA)),
+         over_white(RGB, ALPHA)),
         ("16 bits", png(16, 6, rows16(np.dstack([DEEP, DEEP[:, :, 1]]))),
-         white(DEEP, DEEP[:, :, 1], 65535)),
+         over_white(DEEP, DEEP[:, :, 1], 65535)),
         ("one color", saved(RGB, "PNG", transparency=tuple(map(int, RGB[3, 4]))),
          np.where((RGB[3, 4] == RGB).all(axis=2, keepdims=True), 255, RGB)),
         ("premultiplied", tiff(np.dstack([np.minimum(RGB, ALPHA[..., None]), ALPHA]),
