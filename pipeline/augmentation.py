@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Callable, Sequence
 from typing import Any, Literal, Protocol
@@ -27,6 +28,7 @@ class Damages(Protocol):
 
 
 EXACT = ("horizontal_flip", "vertical_flip", "turn")  # move pixels, never mix or change them
+NUM_WORDS = 8  # of `seeds.words`
 OR_FLY = ", or draw damage on the fly (mode: fly)"
 
 
@@ -53,18 +55,69 @@ class Augmenter:
     def __init__(self, steps: Sequence[AugmentStep], stored: bool) -> None:
         for problem in _inexact("augment", steps, OR_FLY) if stored else ():
             raise problem
-        self._compose = _compose(steps) if steps else None
+        # Runs of exact and of other steps; a Compose is slow, one for each step would be slower.
+        numbered = itertools.groupby(enumerate(steps), lambda one: one[1].name in EXACT)
+        self._runs = [
+            _ExactSteps(run) if exact else _OtherSteps(run)
+            for exact, run in ((exact, list(run)) for exact, run in numbered)
+        ]
 
     def __call__(self, arrays: dict[str, Array], seed: int) -> dict[str, Array]:
         """Augment ``clean`` and, where given, ``corrupted``, ``mask`` and ``keep``; shapes may
-        turn."""
-        if self._compose is None:
-            return arrays
-        # Compose would give all steps one seed: every flip would then come with every turn.
-        for number, step in enumerate(self._compose.transforms):
+        turn. What comes out may be views, mirrored and turned, of what went in."""
+        for run in self._runs:
+            arrays = run(arrays, seed)
+        return arrays
+
+
+class _ExactSteps:
+    """Flips and quarter turns, as views: no pixel is touched."""
+
+    def __init__(self, steps: Sequence[tuple[int, AugmentStep]]) -> None:
+        self.steps = steps
+
+    def __call__(self, arrays: dict[str, Array], seed: int) -> dict[str, Array]:
+        words: dict[int, tuple[int, ...]] = {}
+        for number, step in self.steps:
+            block, place = divmod(number, NUM_WORDS)
+            if block not in words:
+                words[block] = seeds.words(seed, "exact", block)
+            word = words[block][place]
+            if (word >> 11) / 2**53 < step.p:  # the last bits are left for the turn
+                move = _move(step.name, word % 4)
+                arrays = {name: move(array) for name, array in arrays.items()}
+        return arrays
+
+
+def _move(name: str, quarters: int) -> Callable[[Array], Array]:
+    """The view of an H×W or H×W×C array that an exact step makes of it."""
+    if name == "horizontal_flip":
+        return lambda array: array[:, ::-1]
+    if name == "vertical_flip":
+        return lambda array: array[::-1]
+    turns: list[Callable[[Array], Array]] = [
+        lambda array: array,
+        lambda array: array[:, ::-1].swapaxes(0, 1),
+        lambda array: array[::-1, ::-1],
+        lambda array: array[::-1].swapaxes(0, 1),
+    ]
+    return turns[quarters]
+
+
+class _OtherSteps:
+    """Steps that interpolate or change light, by albumentations."""
+
+    def __init__(self, steps: Sequence[tuple[int, AugmentStep]]) -> None:
+        self.numbers = [number for number, _ in steps]
+        self.compose = _compose([step for _, step in steps])
+
+    def __call__(self, arrays: dict[str, Array], seed: int) -> dict[str, Array]:
+        # Compose would give all steps one seed: every shift would then come with every turn.
+        for number, step in zip(self.numbers, self.compose.transforms, strict=True):
             step.set_random_seed(seeds.derive(seed, number) % 2**32)
-        renamed = {("image" if name == "clean" else name): array for name, array in arrays.items()}
-        out = self._compose(**renamed)
+        whole = {name: np.require(array, None, ["C", "W"]) for name, array in arrays.items()}
+        whole["image"] = whole.pop("clean")
+        out = self.compose(**whole)
         return {
             name: np.ascontiguousarray(out["image" if name == "clean" else name]) for name in arrays
         }
@@ -101,9 +154,6 @@ def _compose(steps: Sequence[AugmentStep]) -> Any:
 
     reflect = {"border_mode": cv2.BORDER_REFLECT_101}
     make = {
-        "horizontal_flip": lambda step: albumentations.HorizontalFlip(p=step.p),
-        "vertical_flip": lambda step: albumentations.VerticalFlip(p=step.p),
-        "turn": lambda step: albumentations.RandomRotate90(p=step.p),
         "shift": lambda step: albumentations.Affine(
             translate_percent=(-step.amount, step.amount), p=step.p, **reflect
         ),

@@ -19,28 +19,31 @@ from pipeline.files import write_json
 from pipeline.rows import COUNTS, Row
 from pipeline.samples import Array, Sample
 from pipeline.shards import read_manifest, read_samples
-from pipeline.stream import to_batch
 from pipeline.systems import System
 from pipeline.systems.baselines import BASELINES
-from pipeline.validation import to_pictures
+from pipeline.validation import batch_of, fit_channels, to_pictures
 
 Progress = Callable[[int, int], None]
 
 
 class EvaluateSection(Section):
-    """A pair to measure, and the classical `baselines` measured on the same samples."""
+    """A pair to measure: a trained `system`, its `kind` (its file in pipeline/systems), shards; and
+    the classical `baselines` measured on the same samples."""
 
     system: str
+    kind: str
     recipe: str
     baselines: tuple[str, ...]
 
 
 class Pictures(NamedTuple):
-    """What came of one sample. `mask`: float H×W probability of damage, or None."""
+    """What came of one sample. `mask`: float H×W probability of damage, or None; `stages`: the
+    pictures in between, of chained systems."""
 
     prediction: Array
     composite: Array
     mask: Array | None
+    stages: dict[str, Array]
 
 
 @dataclass
@@ -86,15 +89,16 @@ class Evaluation:
 
     def _row(self, sample: Sample, tuned: dict[str, dict[str, float]]) -> Row:
         restored = restore_sample(self.system, sample, self.device)
+        corrupted = fit_channels(sample.corrupted, sample.clean.shape[2])
         pictures: dict[str, Array | None] = {
-            "input": sample.corrupted,
+            "input": corrupted,
             "prediction": restored.prediction,
             "composite": restored.composite,
         }
         for name, strength in tuned.items():
             baseline, mask = BASELINES[name](), sample.known_mask
             usable = mask is not None or not baseline.needs_mask
-            pictures[name] = baseline.restore(sample.corrupted, mask, strength) if usable else None
+            pictures[name] = baseline.restore(corrupted, mask, strength) if usable else None
         steps = sample.story.get("steps", [])
         row: Row = {
             "key": sample.key,
@@ -123,16 +127,21 @@ def tune(name: str, samples: Sequence[Sample]) -> dict[str, float]:
     usable = [one for one in samples if not (baseline.needs_mask and one.mask_missing)]
     if samples and not usable:
         return {}
-    return baseline.tune((one.clean, one.corrupted, one.mask) for one in usable)
+    return baseline.tune(
+        (one.clean, fit_channels(one.corrupted, one.clean.shape[2]), one.mask) for one in usable
+    )
 
 
 @torch.no_grad()
 def restore_sample(system: System, sample: Sample, device: torch.device) -> Pictures:
-    """A system's answer to one sample, in float32."""
-    batch = to_batch([(sample.clean, sample.corrupted, sample.mask)]).to(device)
-    restored = system.restore(batch.corrupted)
+    """A system's answer to one sample, in float32; gray or RGB as the original is."""
+    batch = batch_of([sample], system).to(device)
+    restored = system.restore(batch.corrupted, keep=batch.keep)
     mask = None if restored.mask is None else restored.mask[0, 0].float().cpu().numpy()
-    return Pictures(to_pictures(restored.prediction)[0], to_pictures(restored.composite)[0], mask)
+    made = [to_pictures(one)[0] for one in (restored.prediction, restored.composite)]
+    prediction, composite = (fit_channels(one, sample.clean.shape[2]) for one in made)
+    stages = {name: to_pictures(one)[0] for name, one in restored.stages.items()}
+    return Pictures(prediction, composite, mask, stages)
 
 
 def by_photo(samples: Iterable[Sample]) -> Iterator[tuple[str, list[Sample]]]:

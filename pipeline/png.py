@@ -5,6 +5,7 @@ gray pictures keep one channel. Any PNG reader opens them. Read: exactly that di
 every other PNG goes through OpenCV. PNG specification: ISO/IEC 15948.
 """
 
+import math
 import struct
 
 import cv2
@@ -91,7 +92,7 @@ def _decode_own(data: bytes) -> Array | None:
     if (depth, color) not in ((8, GRAY), (8, RGB), (1, GRAY)) or not width or not height:
         return None
     if data[29:33] != _crc(data[12:29]) or data[41 + length : 45 + length] != _crc(
-        data[37 : 41 + length]
+        memoryview(data)[37 : 41 + length]
     ):
         return None
     channels = 3 if color == RGB else 1
@@ -99,7 +100,7 @@ def _decode_own(data: bytes) -> Array | None:
     if stride * height > 1100 * length:  # deflate cannot shrink further: a lying header
         return None
     try:
-        raw = isal_zlib.decompress(data[41 : 41 + length], bufsize=stride * height)
+        raw = isal_zlib.decompress(memoryview(data)[41 : 41 + length], bufsize=stride * height)
     except IsalError:  # type: ignore[misc]  # isal types it as a plain object
         return None
     if len(raw) != stride * height:
@@ -110,12 +111,36 @@ def _decode_own(data: bytes) -> Array | None:
         bits = np.unpackbits(rows[:, 1:], axis=1, count=width)
         return np.multiply(bits, 255, out=bits)[:, :, None]
     if depth == 8 and (filters == UP).all():
-        pixels = np.add.accumulate(rows[:, 1:], axis=0, dtype=np.uint8)
-        return pixels.reshape(height, width, channels)
+        return _sum_down(rows[:, 1:]).reshape(height, width, channels)
     return None
 
 
-def _crc(data: bytes) -> bytes:
+def _sum_down(rows: Array) -> Array:
+    """``np.add.accumulate(rows, axis=0, dtype=np.uint8)``, which goes pixel by pixel, in whole
+    rows: within all blocks of rows at once, then from block to block."""
+    height, width = rows.shape
+    deep = math.isqrt(height)
+    num, out = height // deep, np.empty((height, width), np.uint8)
+    whole = num * deep
+    # Row by row of the blocks, so that what is added lies together and apart from its sum.
+    sums = np.ascontiguousarray(rows[:whole].reshape(num, deep, width).swapaxes(0, 1))
+    above = sums[0]
+    for below in sums[1:]:
+        above = np.add(below, above, below)
+    carried = np.zeros((num, width), np.uint8)
+    carried[1:] = sums[-1, :-1]
+    near = 1
+    while near < num:  # twice as many blocks' sums each time
+        carried[near:] += carried[:-near]
+        near *= 2
+    blocks = out[:whole].reshape(num, deep, width)
+    np.add(sums.swapaxes(0, 1), carried[:, None], blocks)
+    for row in range(whole, height):
+        np.add(out[row - 1], rows[row], out[row])
+    return out
+
+
+def _crc(data: bytes | memoryview) -> bytes:
     return struct.pack(">I", isal_zlib.crc32(data))
 
 

@@ -132,6 +132,22 @@ def unpack(member: dict[str, Any], redraw: Redraw | None = None) -> Sample:
     )
 
 
+def unpack_pictures(
+    member: dict[str, Any], redraw: Redraw | None = None
+) -> tuple[Array, Array, Array, Array | None]:
+    """Clean, corrupted, mask and keep of `unpack`, without the story where nobody needs it."""
+    if "mask.png" not in member or not {"corrupted.png", "corrupted.jpg"} & set(member):
+        sample = unpack(member, redraw)
+        return sample.clean, sample.corrupted, sample.mask, sample.keep
+    keep = member.get("keep.png")
+    return (
+        clean_of(member),
+        _picture(member, "corrupted"),
+        png.decode_mask(member["mask.png"]),
+        png.decode_mask(keep) if keep is not None else None,
+    )
+
+
 def clean_of(member: dict[str, Any]) -> Array:
     """The clean picture of a member (in profile "story" the tile), without decoding the rest."""
     return _picture(member, "clean")

@@ -16,6 +16,7 @@ from pipeline.systems import System
 
 BATCH = 8
 METRICS = ("psnr", "ssim", "mse")
+KEPT = ("psnr_keep", "ssim_keep")  # over what must be preserved, where samples tell
 SHOWN = 4
 
 
@@ -32,28 +33,72 @@ class Validation:
         """``val/…`` values, and rows of corrupted, composite and clean."""
         sums: dict[str, float] = {}
         rows: list[dict[str, float | None]] = []
+        counts: list[metrics.MaskCounts] = []
         shown: list[list[Array]] = []
         for start in range(0, len(self.samples), BATCH):
             group = self.samples[start : start + BATCH]
-            batch = to_batch([(one.clean, one.corrupted, one.mask) for one in group]).to(device)
+            batch = batch_of(group, system).to(device)
             for name, value in _terms(system, phase, batch).items():
                 sums[name] = sums.get(name, 0.0) + value * len(group) / len(self.samples)
-            for sample, picture in zip(
-                group, to_pictures(system.restore(batch.corrupted).composite), strict=True
-            ):
-                rows.append(metrics.measure(picture, sample.clean, sample.known_mask))
+            restored = system.restore(batch.corrupted, keep=batch.keep)
+            found = None if restored.mask is None else restored.mask[:, 0].float().cpu().numpy()
+            for number, picture in enumerate(to_pictures(restored.composite)):
+                sample = group[number]
+                picture = fit_channels(picture, sample.clean.shape[2])
+                rows.append(_row(picture, sample))
+                if found is not None and not sample.mask_missing:
+                    scores = metrics.mask_counts(found[number], sample.mask, system.threshold)
+                    counts.append(scores)
                 if len(shown) < SHOWN:
                     shown.append([sample.corrupted, picture, sample.clean])
         values = {f"val/{name}": value for name, value in sums.items()}
         values["val/loss"] = sum(sums.values())
         means = metrics.aggregate(rows)
         values |= {f"val/{name}": means[name] or 0.0 for name in METRICS}
+        if self.keeps:
+            values |= {f"val/{name}": means[name] or 0.0 for name in KEPT}
+        if counts:
+            values["val/mask_f1"] = metrics.mask_scores(counts)["f1"] or 0.0
         return values, images.sheet(shown)
 
+    @property
+    def keeps(self) -> bool:
+        """Has any sample something to preserve?"""
+        return any(sample.keep is not None for sample in self.samples)
 
-def value_names(terms: Iterable[str]) -> list[str]:
-    """What `Validation.measure` will name for a system with these loss terms."""
-    return [f"val/{name}" for name in (*terms, "loss", *METRICS)]
+
+def value_names(terms: Iterable[str], keeps: bool, masks: bool) -> list[str]:
+    """What `Validation.measure` will name for a system with these loss terms, on samples with a
+    `keep`, and if it finds masks."""
+    more = (*(KEPT if keeps else ()), *(("mask_f1",) if masks else ()))
+    return [f"val/{name}" for name in (*terms, "loss", *METRICS, *more)]
+
+
+def batch_of(samples: Sequence[Sample], system: System) -> Batch:
+    """Samples of one size as a uint8 batch, gray or RGB as the system wants them."""
+    inputs, targets = system.channels, system.target_channels
+    return to_batch(
+        [
+            (fit_channels(one.clean, targets), fit_channels(one.corrupted, inputs), one.mask)
+            for one in samples
+        ],
+        keeps=[one.keep for one in samples],
+    )
+
+
+def fit_channels(picture: Array, channels: int) -> Array:
+    """Gray repeated, or RGB reduced to its luma, where the number of channels asks for it."""
+    if picture.shape[2] == channels:
+        return picture
+    return images.to_rgb(picture) if channels == 3 else images.to_gray(picture)
+
+
+def _row(picture: Array, sample: Sample) -> dict[str, float | None]:
+    row = metrics.measure(picture, sample.clean, sample.known_mask)
+    if sample.keep is not None:
+        kept = metrics.measure(picture, sample.clean, sample.keep)
+        row |= {"psnr_keep": kept["psnr_masked"], "ssim_keep": kept["ssim_masked"]}
+    return row
 
 
 def to_pictures(x: torch.Tensor) -> list[Array]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -29,14 +29,21 @@ def choose_workers(num_streams: int) -> int:
     return max((n for n in range(1, limit + 1) if num_streams % n == 0), default=0)
 
 
-def check_channels(system: System, where: str, recipe: str, found: Sequence[int]) -> None:
-    """Raises ParamsError when a recipe's pictures, of `found` channels, are not the system's."""
+def check_channels(
+    system: System, where: str, recipe: str, found: Collection[tuple[int, int]]
+) -> None:
+    """Raises ParamsError when a recipe's pictures are not for the system. `found`: the channels
+    (1 gray, 3 RGB) of its inputs and targets; gray ones are given to RGB systems as equal channels.
+    """
     from pipeline.errors import ParamsError
 
-    if set(found) - {system.channels}:
-        names = {1: "gray", 3: "RGB"}
-        raise ParamsError(
-            f"params: {where}.recipe",
-            f"{recipe} is {names[max(found)]}, the system takes {names[system.channels]} pictures",
-            "name another recipe",
-        )
+    takes, makes = system.channels, system.target_channels
+    if any(given > takes for given, _ in found):
+        what = f"{recipe} is RGB, the system takes gray pictures"
+    elif any(wanted > makes for _, wanted in found):
+        what = f"the originals of {recipe} are RGB, the system makes gray pictures"
+    elif makes > takes and all(wanted < makes for _, wanted in found):
+        what = f"the originals of {recipe} are gray, the system learns to color them"
+    else:
+        return
+    raise ParamsError(f"params: {where}.recipe", what, "name another recipe")

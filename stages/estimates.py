@@ -129,41 +129,60 @@ def estimate_synth(root: Path, params: dict[str, Any], name: str, counts: Counts
 
 
 def estimate_train(params: dict[str, Any], name: str) -> str:
-    """Time a few steps of the real network on random pictures."""
+    """Time a few steps of each phase of the real network on random pictures."""
     import torch
 
     from pipeline.config import read_seed, section
-    from pipeline.errors import ParamsError
-    from pipeline.stream import Batch
     from pipeline.systems import count_parameters, make_system
-    from pipeline.training import TrainSection, resolve_precision
-    from pipeline.validation import value_names
+    from pipeline.training import TrainSection
 
     block = section(params, f"train.{name}", TrainSection)
-    system, _ = make_system(name, params, read_seed(params))
+    system, _ = make_system(name, params, read_seed(params), block.kind)
     system = system.to(memory_format=torch.channels_last).train()  # type: ignore[call-overload]
+    seconds = 0.0
+    for phase in system.phases:
+        if phase in block.phases:  # `train` tells of the others
+            a_step = _time_phase(system, phase, name, block)
+            seconds += a_step * block.accumulate * block.phases[phase].steps
+    steps = sum(phase.steps for phase in block.phases.values())
+    return (
+        f"train {name}: {count_parameters(system):,} parameters, {steps} steps, "
+        f"about {seconds / 60:.1f} min on this CPU"
+    )
+
+
+def _time_phase(system: Any, phase: str, name: str, block: Any) -> float:
+    """Seconds of one step on random pictures; the metric of early stopping must be one of those
+    that validation gives."""
+    import torch
+
+    from pipeline.errors import ParamsError
+    from pipeline.precision import autocast_dtype, resolve_precision
+    from pipeline.stream import Batch
+    from pipeline.validation import value_names
+
     shape = (block.stream.batch_size, block.stream.crop, block.stream.crop)
-    pictures = torch.randint(0, 256, (*shape, system.channels), dtype=torch.uint8)
+    clean, corrupted = (
+        torch.randint(0, 256, (*shape, channels), dtype=torch.uint8)
+        for channels in (system.target_channels, system.channels)
+    )
     mask = torch.randint(0, 2, (*shape, 1), dtype=torch.uint8) * 255
-    batch = Batch(pictures, pictures, mask).to(torch.device("cpu"))
-    half = resolve_precision(block.precision, "cpu").startswith("bf16")
-    seconds = []
+    batch = Batch(clean, corrupted, mask, mask).to(torch.device("cpu"))
+    half = autocast_dtype(resolve_precision(block.precision, "cpu"))
+    seconds, told = [], {}
     for _ in range(STEPS_TIMED):  # the median is not that of the first, which warms up
         start = time.perf_counter()
-        with torch.autocast("cpu", torch.bfloat16, enabled=half):
-            for _, terms in system.updates(system.phases[0], batch):
+        with torch.autocast("cpu", half or torch.bfloat16, enabled=half is not None):
+            for _, terms in system.updates(phase, batch):
                 torch.stack(list(terms.values())).sum().backward()
+                told |= terms
         seconds.append(time.perf_counter() - start)
-    known = value_names(terms)
-    if block.early_stop.metric not in known:
-        where = f"params: train.{name}.early_stop.metric"
-        wrong = f"{block.early_stop.metric!r} is not measured"
-        raise ParamsError(where, wrong, f"use one of {', '.join(known)}")
-    a_step = statistics.median(seconds) * block.accumulate
-    return (
-        f"train {name}: {count_parameters(system):,} parameters, {block.steps} steps, "
-        f"about {a_step * block.steps / 60:.1f} min on this CPU"
-    )
+    known = value_names(told, keeps=True, masks=system.restore(batch.corrupted).mask is not None)
+    metric = block.phases[phase].early_stop.metric
+    if metric not in known:
+        where = f"params: train.{name}.phases.{phase}.early_stop.metric"
+        raise ParamsError(where, f"{metric!r} is not measured", f"use one of {', '.join(known)}")
+    return statistics.median(seconds)
 
 
 def estimate_evaluate(root: Path, params: dict[str, Any], name: str, counts: Counts) -> str:

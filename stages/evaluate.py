@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,9 +15,10 @@ from stages.console import command, make_app, progress, project_root, read_param
 from stages.devices import check_channels, choose_device
 
 if TYPE_CHECKING:
-    from pipeline.evaluation import EvaluateSection, Evaluation, Row
+    from pipeline.evaluation import EvaluateSection, Evaluation, Pictures, Row
 
 SHOWN = 5  # samples in the picture grid, from the worst gain to the best
+SEEN = 16  # samples that tell whether a recipe's pictures are gray
 
 
 @command
@@ -66,8 +68,9 @@ def _load(root: Path, pair: str, block: EvaluateSection, device: str) -> tuple[s
     shards = root / "data/shards" / block.recipe
     name, system = load_system(_weights(root, block))
     target = torch.device(choose_device(device))
-    found = next(read_samples(shards, "test")).clean.shape[2]
-    check_channels(system, f"evaluate.{pair}", block.recipe, [found])
+    seen = islice(read_samples(shards, "test"), SEEN)
+    found = {(sample.corrupted.shape[2], sample.clean.shape[2]) for sample in seen}
+    check_channels(system, f"evaluate.{pair}", block.recipe, found)
     return name, Evaluation(system.to(target), shards, block.baselines, root, target)
 
 
@@ -156,7 +159,9 @@ def _draw(job: Evaluation, rows: Sequence[Row], folder: Path, pair: str) -> None
             if made.mask is None
             else np.uint8(255) * (made.mask >= job.system.threshold)
         )
-        cells = [sample.corrupted, np.asarray(mask, np.uint8), made.composite, sample.clean]
+        between = [made.stages[stage] for stage in between_names(made)]
+        found_mask = np.asarray(mask, np.uint8)
+        cells = [sample.corrupted, found_mask, *between, made.composite, sample.clean]
         label = f"{Path(sample.story['photo']['name']).stem[:18]}\n{gain[key]:+.1f} dB"
         lines.append((label, [images.to_rgb(c) if c.ndim == 3 else c for c in cells]))
     unknown = any(sample.mask_missing for sample in samples.values())
@@ -164,8 +169,15 @@ def _draw(job: Evaluation, rows: Sequence[Row], folder: Path, pair: str) -> None
     found = true if made.mask is None else "damage found"
     write_bytes(
         folder / "pictures.png",
-        plots.plot_pictures(lines, ("damaged", found, "restored", "original")),
+        plots.plot_pictures(
+            lines, ("damaged", found, *between_names(made), "restored", "original")
+        ),
     )
+
+
+def between_names(made: Pictures) -> list[str]:
+    """The stages of a chained system that are shown between the mask and the result."""
+    return [name for name in made.stages if name != "mask"]
 
 
 def _draw_curves(training: Path, folder: Path) -> None:
@@ -194,6 +206,7 @@ def _write_pictures(job: Evaluation, folder: Path) -> None:
         for done, sample in enumerate(read_samples(job.shards, "test"), 1):
             made = restore_sample(job.system, sample, job.device)
             parts = {"predicted_images": made.prediction, "reconstructed_images": made.composite}
+            parts |= {f"stages/{name}": made.stages[name] for name in between_names(made)}
             if made.mask is not None:
                 parts["binary_masks"] = np.where(made.mask >= job.system.threshold, 255, 0).astype(
                     np.uint8

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,14 @@ def family_files(recipe: Recipe) -> list[str]:
     files = import_closure(source, *(f"{FAMILIES}/{name}.py" for name in names))
     common = import_closure(source, f"{FAMILIES}/__init__.py")  # every recipe's stage has it
     return [file for file in files if file.startswith(FAMILIES) and file not in common]
+
+
+def count_places(root: Path) -> int | None:
+    """How many reads of a recipe the dvc.yaml of a project has places for; None without one."""
+    file = root / "dvc.yaml"
+    if not file.is_file():
+        return None
+    return len(set(re.findall(r"item\.reads\[\d+\]", file.read_text("utf-8"))))
 
 
 def reads_of(recipe: Recipe, places: int) -> list[str]:

@@ -20,13 +20,14 @@ from stages.console import (
     say,
     stop_politely,
 )
-from stages.devices import check_channels, choose_device, choose_workers
+from stages.devices import choose_device, choose_workers
+from stages.learning import check_fit, open_shards, read_warm_start
 from stages.recipes import family_files, inputs_of
 from stages.usage import MAX_WORKERS
 
 if TYPE_CHECKING:
     from pipeline.samples import Array
-    from pipeline.training import Run
+    from pipeline.training import Run, Told
 
 
 @command
@@ -42,12 +43,16 @@ def train(
         ),
     ] = -1,
     out: Annotated[Path | None, typer.Option(help="Folder for the weights.")] = None,
+    shards: Annotated[
+        str | None,
+        typer.Option(
+            help="Folder or address (https://…, s3://…) that holds the shards of each recipe "
+            "under its name; data/shards if not given."
+        ),
+    ] = None,
 ) -> None:
     """Train a system; keeps its best and last weights, its curves and validation pictures."""
     from pipeline import training
-    from pipeline.corruptions import Recipe
-    from pipeline.files import sha256_file
-    from pipeline.shards import MANIFEST
     from stages.workspace import finish, workspace
 
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it announces its precision
@@ -56,95 +61,67 @@ def train(
     target, curves = out or root / "models" / system, root / "reports/training" / system
     if out is not None:
         curves = out / "training"
-    shards = root / "data/shards"
-    run = make_run(root, params, system, device, workers)
-    manifest = shards / run.section.recipe / MANIFEST
-    code = ["stages/train.py", f"pipeline/systems/{system}.py"]
-    inputs = [system, params["train"][system], run.block, run.stream.seed, sha256_file(manifest)]
-    recipe = Recipe.load(params, run.section.recipe, root / "data/textures")
-    code += family_files(recipe)  # damage drawn on the fly, or again from stories
-    inputs += inputs_of(root, params, recipe.name)
+    run, code, inputs = make_run(root, params, system, device, workers, shards)
     with workspace(root, f"train-{system}", code, inputs, [target, curves]) as work:
-        run.work = work
+        run.begin(work)
         with progress(f"train {system}") as show, stop_politely() as stopping:
             state = training.train(run, Tracker(work, show, stopping))
         models = work / "models"
         models.mkdir(exist_ok=True)
-        for name in (training.BEST, training.LAST):
-            shutil.copyfile(work / name, models / name)
+        for path in [*(run.best(phase) for phase in run.system.phases), work / training.LAST]:
+            shutil.copyfile(path, models / path.name)
         _finish_curves(work, state.history)
         finish(root, work, {"models": (target, training.BEST), "training": (curves, None)})
-    say(
-        f"{system}: best {run.section.early_stop.metric} {state.best:.4g} at step {state.best_step}"
-    )
+    metric = run.section.phases[run.system.phases[-1]].early_stop.metric
+    say(f"{system}: best {metric} {state.best:.4g} at step {state.best_step}")
 
 
-def make_run(root: Path, params: dict[str, Any], system: str, device: str, workers: int) -> Run:
-    """All that a training needs, from params; its work folder is still to be set."""
-    from itertools import islice
-
-    from pipeline.augmentation import stream_problems
+def make_run(
+    root: Path,
+    params: dict[str, Any],
+    name: str,
+    device: str,
+    workers: int,
+    shards: str | None = None,
+) -> tuple[Run, list[str], list[Any]]:
+    """All that a training needs, from params, its work folder still to be set; the code files and
+    the inputs that its result depends on."""
     from pipeline.config import read_seed, section
-    from pipeline.corruptions import Recipe
-    from pipeline.shards import read_manifest, read_samples
     from pipeline.stream import Stream
     from pipeline.systems import make_system
     from pipeline.training import Run, TrainSection
     from pipeline.validation import Validation
 
-    block = section(params, f"train.{system}", TrainSection)
-    folder = root / "data/shards" / block.recipe
-    manifest = read_manifest(folder)
-    total = manifest.num_samples("val")
-    step = -(-total // block.val_samples)  # spread over the whole split: neighbours show one photo
-    recipe = Recipe.load(params, block.recipe, root / "data/textures")
-    samples = list(islice(read_samples(folder, "val"), 0, None, step))
-    given = any(sample.story.get("given") for sample in samples)
-    where = f"train.{system}.stream"
-    for problem in stream_problems(where, block.stream.mode, block.stream.augment, given):
-        raise problem
+    block = section(params, f"train.{name}", TrainSection)
     seed = read_seed(params)
-    whole = manifest.profile == "story"  # its tiles went through no step yet
-    draw = (recipe if whole else recipe.for_clean_tiles()).damage
-    network, config = make_system(system, params, seed)
-    if network.needs_mask and any(sample.story.get("given") for sample in samples):
-        _check_masks(folder, system, block.recipe)
-    found = [sample.clean.shape[2] for sample in samples]
-    check_channels(network, f"train.{system}", block.recipe, found)
-    return Run(
-        name=system,
+    network, config = make_system(name, params, seed, block.kind)
+    learned = {block.recipe: 1.0}
+    for one in block.mix:
+        if one.weight:
+            learned[one.recipe] = learned.get(one.recipe, 0.0) + one.weight
+    read = {recipe: open_shards(root, params, recipe, shards) for recipe in learned}
+    for one in read.values():
+        check_fit(network, f"train.{name}", block, one)
+    sources = tuple(one.source(block.stream.mode, learned[recipe]) for recipe, one in read.items())
+    channels = (network.channels, network.target_channels)
+    run = Run(
+        name=name,
         block=config,
         system=network,
         section=block,
-        stream=Stream(
-            folder,
-            "train",
-            block.stream,
-            seed,
-            draw if block.stream.mode == "fly" else None,
-            recipe.replay,
-        ),
-        validation=Validation(samples),
+        stream=Stream(sources, "train", block.stream, seed, channels=channels),
+        validation=Validation(read[block.recipe].samples(block.val_samples)),
         work=root,
         device=choose_device(device),
         num_workers=workers if workers >= 0 else choose_workers(block.stream.num_streams),
+        warm=read_warm_start(root, f"train.{name}", block),
     )
-
-
-def _check_masks(folder: Path, system: str, recipe: str) -> None:
-    """Refuse samples without a mask: for a system that learns from masks, they would say that
-    nothing is damaged."""
-    from pipeline.errors import ParamsError
-    from pipeline.samples import tells_no_mask
-    from pipeline.shards import read_stories
-
-    told = [tells_no_mask(one) for split in ("train", "val") for one in read_stories(folder, split)]
-    if any(told):
-        raise ParamsError(
-            f"params: train.{system}.recipe: {recipe}",
-            f"{sum(told)} of {len(told)} samples lack a mask, which {system} learns from",
-            "bring the masks, or train a system that needs none",
-        )
+    code = ["stages/train.py", f"pipeline/systems/{block.kind}.py"]
+    inputs = [name, params["train"][name], config, seed]
+    for one in read.values():  # damage is drawn on the fly, or again from stories
+        code += family_files(one.recipe)
+        inputs += [one.fingerprint, *inputs_of(root, params, one.recipe.name)]
+    return run, code, inputs
 
 
 class Tracker:
@@ -160,13 +137,27 @@ class Tracker:
             str(work / "training"), resume=False, report=None, save_dvc_exp=False, dvcyaml=None
         )
         self.pictures, self.show, self.stopping = work / "pictures", show, stopping
+        self.pace_file = work / "pace.json"
+        self.pace: dict[int, dict[str, float]] = {}
+        self.paces: list[dict[str, float]] = []
 
-    def progress(self, step: int, steps: int, terms: dict[str, float]) -> None:
-        """Loss terms beside the bar."""
-        self.show(step, steps, "  ".join(f"{name} {value:.4f}" for name, value in terms.items()))
+    def progress(self, told: Told) -> None:
+        """Loss terms and pace beside the bar."""
+        words = [f"{name} {value:.4f}" for name, value in told.terms.items()]
+        words.append(f"{told.rate:.0f} images/s, {told.wait_share:.0%} waiting for data")
+        if told.phase != "fit":
+            words.insert(0, told.phase)
+        self.show(told.step, told.steps, "  ".join(words))
+        self.pace = {told.step: {"images_per_second": told.rate, "wait_share": told.wait_share}}
 
     def row(self, step: int, values: dict[str, float]) -> None:
-        """One validation's values."""
+        """One validation's values; the pace since the last one stays in the work folder, since no
+        two runs have the same."""
+        from pipeline.files import write_json
+
+        if step in self.pace:  # not told again after a resume
+            self.paces.append({"step": step, **self.pace[step]})
+            write_json(self.pace_file, self.paces)
         self.live.step = step
         for name, value in sorted(values.items()):  # a resumed run knows no other order
             self.live.log_metric(name, value)

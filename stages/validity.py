@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from stages.plan import check_known
-from stages.recipes import NAME_PAIRS, NO_DAMAGE, reads_of
+from stages.recipes import NAME_PAIRS, NO_DAMAGE, count_places, reads_of
 
 SECTIONS = (
     "seed", "sources", "index", "textures", "synthesis", "recipes", "synth", "systems", "train",
     "evaluate",
 )  # fmt: skip
-Pair = tuple[str, str, str]  # where in the params, a system, a recipe
+Pair = tuple[str, str, str, str]  # where in the params, a system, its kind, a recipe
 
 
 def validate_params(root: Path, params: dict[str, Any]) -> list[Any]:
@@ -29,8 +28,8 @@ def validate_params(root: Path, params: dict[str, Any]) -> list[Any]:
     _check_recipes(attempt, root)
     _check_systems(attempt)
     pairs = [*_check_train(attempt), *_check_evaluate(attempt)]
-    for where, system, recipe in [] if attempt.problems else pairs:
-        attempt(_check_colors, params, where, system, recipe)
+    for pair in [] if attempt.problems else pairs:
+        attempt(_check_colors, params, *pair)
     return attempt.problems
 
 
@@ -130,13 +129,16 @@ def _given_problems(recipe: Any) -> list[Any]:
 
 
 def _check_systems(attempt: _Attempts) -> None:
+    """The systems that no training names are of the kind of their name; the others are checked
+    there."""
     from pipeline.config import section
     from pipeline.systems import SYSTEMS
 
     for name in attempt.blocks("systems"):
-        kind = attempt(SYSTEMS.__getitem__, name)
-        if kind:
-            attempt(section, attempt.params, f"systems.{name}", kind.section_type)
+        if name not in attempt.blocks("train"):
+            kind = attempt(SYSTEMS.__getitem__, name)
+            if kind:
+                attempt(section, attempt.params, f"systems.{name}", kind.section_type)
 
 
 def _check_train(attempt: _Attempts) -> Iterator[Pair]:
@@ -144,36 +146,50 @@ def _check_train(attempt: _Attempts) -> Iterator[Pair]:
     from pipeline.augmentation import stream_problems
     from pipeline.config import lookup, section
     from pipeline.given import GIVEN
+    from pipeline.systems import SYSTEMS
     from pipeline.training import TrainSection
 
     for name in attempt.blocks("train"):
         where = f"train.{name}"
         attempt(lookup, attempt.params, f"systems.{name}")
         block = attempt(section, attempt.params, where, TrainSection)
-        if block:
-            attempt(check_known, attempt.params, f"{where}.recipe", block.recipe, "synth")
-            stream, given = block.stream, block.recipe == GIVEN
-            attempt.problems += stream_problems(
-                f"{where}.stream", stream.mode, stream.augment, given
-            )
-            yield where, name, block.recipe
+        if not block:
+            continue
+        kind = attempt(SYSTEMS.__getitem__, block.kind)
+        if kind and name in attempt.blocks("systems"):
+            attempt(section, attempt.params, f"systems.{name}", kind.section_type)
+        attempt(check_known, attempt.params, f"{where}.recipe", block.recipe, "synth")
+        for number, one in enumerate(block.mix):
+            attempt(check_known, attempt.params, f"{where}.mix.{number}", one.recipe, "synth")
+        stream, given = block.stream, block.recipe == GIVEN
+        attempt.problems += stream_problems(f"{where}.stream", stream.mode, stream.augment, given)
+        yield where, name, block.kind, block.recipe
 
 
 def _check_evaluate(attempt: _Attempts) -> Iterator[Pair]:
     """Evaluations; where each stands, its system and its recipe."""
     from pipeline.config import section
+    from pipeline.errors import ParamsError
     from pipeline.evaluation import EvaluateSection
     from pipeline.systems.baselines import BASELINES
 
     for name in attempt.blocks("evaluate"):
         where = f"evaluate.{name}"
         block = attempt(section, attempt.params, where, EvaluateSection)
-        if block:
-            attempt(check_known, attempt.params, f"{where}.system", block.system, "train")
-            attempt(check_known, attempt.params, f"{where}.recipe", block.recipe, "synth")
-            for baseline in block.baselines:
-                attempt(BASELINES.__getitem__, baseline)
-            yield where, block.system, block.recipe
+        if not block:
+            continue
+        attempt(check_known, attempt.params, f"{where}.system", block.system, "train")
+        attempt(check_known, attempt.params, f"{where}.recipe", block.recipe, "synth")
+        trained = attempt.blocks("train").get(block.system)
+        kind = trained.get("kind", block.kind) if isinstance(trained, Mapping) else block.kind
+        if kind != block.kind:
+            what = f"{block.kind!r}, but train.{block.system}.kind is {kind!r}"
+            attempt.problems.append(
+                ParamsError(f"params: {where}.kind", what, f"write {kind}: dvc must see its file")
+            )
+        for baseline in block.baselines:
+            attempt(BASELINES.__getitem__, baseline)
+        yield where, block.system, block.kind, block.recipe
 
 
 def _check_reads(root: Path, params: dict[str, Any], recipe: Any) -> None:
@@ -187,18 +203,15 @@ def _check_reads(root: Path, params: dict[str, Any], recipe: Any) -> None:
     if not isinstance(reads, list) or not all(isinstance(read, str) for read in reads):
         what = f"synth.{recipe.name}.reads must be a list of paths, not {spell(reads)}"
         raise ParamsError("params", what, MEND)
-    pipeline = root / "dvc.yaml"
-    found = pipeline.is_file()
-    named = re.findall(r"item\.reads\[\d+\]", pipeline.read_text("utf-8")) if found else reads
-    places = len(set(named)) if found else len(reads)
+    places = count_places(root) or len(reads)
     wanted = reads_of(recipe, places)
     if set(reads) != set(wanted) or len(reads) != places:
         where = f"params: synth.{recipe.name}.reads"
         raise ParamsError(where, "does not fit the recipe", f"write [{', '.join(wanted)}]")
 
 
-def _check_colors(params: dict[str, Any], where: str, system: str, recipe: str) -> None:
-    """A recipe's pictures, gray or RGB, must be those that the system takes."""
+def _check_colors(params: dict[str, Any], where: str, system: str, kind: str, recipe: str) -> None:
+    """A recipe's pictures, gray or RGB, must be those that the system takes and makes."""
     import numpy as np
 
     from pipeline import seeds
@@ -207,15 +220,23 @@ def _check_colors(params: dict[str, Any], where: str, system: str, recipe: str) 
     from pipeline.systems import make_system
     from stages.devices import check_channels
 
-    steps = [
-        step for step in Recipe.load(params, recipe, None).flat_steps() if step.on == "both"
-    ]  # the others never change the number of channels, and may need files
-    tile = np.zeros((8, 8, 3), np.uint8)
-    for step in steps:
-        drawn = step.corruption.draw(tile.shape[:2], seeds.rng(0, "check"))
-        tile, _ = step.corruption.apply(tile, drawn)
-    network, _ = make_system(system, params, read_seed(params))
-    check_channels(network, where, recipe, [tile.shape[2]])
+    loaded = Recipe.load(params, recipe, None)
+    found = {(3, 3)}
+    for step in loaded.flat_steps():
+        if step.family != "grayscale":  # no other changes the number of channels
+            continue
+        tile = np.zeros((8, 8, 3), np.uint8)
+        made, _ = step.corruption.apply(
+            tile, step.corruption.draw(tile.shape[:2], seeds.rng(0, "check"))
+        )
+        gray = made.shape[2]
+        after = {
+            (min(gray, given), min(gray, wanted) if step.on == "both" else wanted)
+            for given, wanted in found
+        }
+        found = after if step.probability == 1 else found | after
+    network, _ = make_system(system, params, read_seed(params), kind)
+    check_channels(network, where, recipe, found)
 
 
 def _unknown_sections(params: dict[str, Any]) -> list[Any]:

@@ -46,13 +46,39 @@ def small_params() -> Params:
     for recipe in params["recipes"].values():
         recipe["train"] = {"side": 64, "per_photo": 4, "variants": 1}
         recipe["val"] = recipe["test"] = {"side": 64, "per_photo": 2, "variants": 1}
+    params["recipes"]["distorted"]["train"]["side"] = 128
     params["systems"]["dual_decoder"] |= {"widths": [4, 8], "bottleneck": 16, "num_blocks": 1}
     params["systems"]["aged_unet"] |= {"widths": [4, 8], "bottleneck": [16, 16, 8]}
-    for section in params["train"].values():
-        section |= {"steps": 6, "validate_every": 3, "save_every": 2, "val_samples": 2}
-        section["schedule"]["warmup_steps"] = 1
-        section["stream"] |= {"batch_size": 2, "crop": 32}
+    params["systems"]["three_stage"] |= {"widths": [4, 8], "bottleneck": 16}
+    params["systems"]["three_stage"] |= {"inpainter_width": 4, "critic_width": 4, "rates": [1, 2]}
+    params["systems"]["defect_unet"] |= {"widths": [4, 8], "bottleneck": 16, "reduction": 2}
+    params["systems"]["defect_unet"] |= {"skips": [True, False], "blend_width": 4}
+    params["systems"]["skip_vae"] |= {"widths": [4, 8], "hidden": 16, "latent": 8}
+    params["systems"]["restorer"] |= {"widths": [4, 8], "num_blocks": [1, 1]}
+    _shorten(params)
     return params
+
+
+def six_systems() -> Params:
+    """Small params with every system in training: those of the preset `all`."""
+    params = small_params()
+    preset = load_yaml(ROOT / "stages/presets/all.yaml")
+    params["train"], params["evaluate"] = (preset["params"][one] for one in ("train", "evaluate"))
+    params["synth"] = {name: {"reads": ["pipeline/corruptions"] * 8} for name in preset["recipes"]}
+    _shorten(params)
+    return params
+
+
+def _shorten(params: Params) -> None:
+    """Trainings of a few steps on crops of a few pixels."""
+    for section in params["train"].values():
+        section |= {"validate_every": 3, "save_every": 2, "val_samples": 2}
+        for phase in section["phases"].values():
+            phase["steps"] = 6
+            for optimizer in phase["optimizers"].values():
+                optimizer["schedule"]["warmup_steps"] = 1
+        crop = 128 if section["kind"] == "skip_vae" else 32  # which takes no other
+        section["stream"] |= {"batch_size": 2, "crop": crop}
 
 
 def write_params(folder: Path, params: Params) -> None:

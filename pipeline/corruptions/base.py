@@ -102,11 +102,11 @@ def check_tile(tile: Array) -> None:
     """Raises ImageError, unless this is what families damage: uint8, H×W×3 or H×W×1, not empty."""
     if not isinstance(tile, np.ndarray):
         found, remedy = f"a {type(tile).__name__}", "convert it to a numpy array"
-    else:
+    elif remedy := _remedy(tile):
         found = f"{tile.dtype} of shape {tile.shape}"
-        remedy = _remedy(tile)
-    if remedy:
-        raise ImageError("tile", f"{found} is no uint8 picture, H×W×3 or H×W×1", remedy)
+    else:
+        return
+    raise ImageError("tile", f"{found} is no uint8 picture, H×W×3 or H×W×1", remedy)
 
 
 def count_in(between: tuple[int, int], rng: np.random.Generator) -> int:

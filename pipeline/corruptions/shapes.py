@@ -16,6 +16,7 @@ from pipeline.seeds import field, seed_of
 Fill = Literal["color", "black", "white", "noise"]
 TRIES = 40
 WORST = 0.35  # of the tile
+FLAT = {"black": [0, 0, 0], "white": [255, 255, 255]}
 
 
 @CORRUPTIONS.add
@@ -72,18 +73,18 @@ class Shapes(Corruption):
         out, mask = tile.copy(), no_mask(tile)
         for shape in drawn["shapes"]:
             box = _bounds(shape, mask.shape)
-            under = out[box]
+            under, over = out[box], mask[box]
             if under.size == 0:
                 continue
             painted = _painted(under, shape)
             if shape["kind"] == "circle":
-                region = np.zeros(under.shape[:2], np.uint8)
-                _paint(region, shape, (box[0].start, box[1].start))
+                region = np.zeros(over.shape, np.uint8)
+                _fill_circle(region, shape, box[0].start, box[1].start)
                 cv2.copyTo(painted, region, under)
-                mask[box] |= region
+                np.bitwise_or(over, region, over)
             else:
-                under[:] = painted
-                mask[box] = 255
+                under[...] = painted
+                over[...] = 255
         return out, mask
 
     def severity(self, drawn: Drawn) -> float:
@@ -93,22 +94,23 @@ class Shapes(Corruption):
     def _draw_photo(self, window: Window, rng: np.random.Generator) -> list[dict[str, Any]]:
         """Shapes all over the photo, kept where they touch the tile."""
         place, count = window.place(rng), count_in(self.num_range, rng)
-        kinds, fills = rng.integers(2, size=count), rng.integers(len(self.fills), size=count)
-        sizes = [self._size(float(part)) for part in rng.random(count)]
-        rows = rng.integers(0, place.height, count) - place.top
-        columns = rng.integers(0, place.width, count) - place.left
-        colors = rng.integers(0, 256, (count, 3))
-        opacities, seed = rng.uniform(*self.opacity_range, count), seed_of(rng)
+        kinds = rng.integers(2, size=count).tolist()
+        fills = rng.integers(len(self.fills), size=count).tolist()
+        sizes = [self._size(part) for part in rng.random(count).tolist()]
+        rows = (rng.integers(0, place.height, count) - place.top).tolist()
+        columns = (rng.integers(0, place.width, count) - place.left).tolist()
+        colors = rng.integers(0, 256, (count, 3)).tolist()
+        opacities, seed = rng.uniform(*self.opacity_range, count).tolist(), seed_of(rng)
         shapes = []
         for number in range(count):
             shape = {
-                "kind": ("square", "circle")[int(kinds[number])],
-                "y": int(rows[number]),
-                "x": int(columns[number]),
+                "kind": ("square", "circle")[kinds[number]],
+                "y": rows[number],
+                "x": columns[number],
                 "size": max(1, round(sizes[number] * window.photo_side)),
-                "fill": self.fills[int(fills[number])],
-                "color": colors[number].tolist(),
-                "opacity": round(float(opacities[number]), 3),
+                "fill": self.fills[fills[number]],
+                "color": colors[number],
+                "opacity": round(opacities[number], 3),
                 "seed": (seed + number) % 2**63,
             }
             (y0, y1), (x0, x1) = _reach(shape)
@@ -131,26 +133,26 @@ def _reach(shape: dict[str, Any]) -> tuple[tuple[int, int], tuple[int, int]]:
 
 
 def _bounds(shape: dict[str, Any], extent: tuple[int, ...]) -> tuple[slice, slice]:
-    rows, columns = _reach(shape)
-    return tuple(  # type: ignore[return-value]
-        slice(max(0, low), max(0, min(limit, high)))
-        for (low, high), limit in zip((rows, columns), extent, strict=True)
+    (top, bottom), (left, right) = _reach(shape)
+    height, width = extent
+    return (
+        slice(max(0, top), max(0, min(height, bottom))),
+        slice(max(0, left), max(0, min(width, right))),
     )
 
 
-def _paint(mask: Array, shape: dict[str, Any], corner: tuple[int, int] = (0, 0)) -> None:
-    """On a part of the tile whose top left corner lies at `corner`."""
-    moved = shape | {"y": shape["y"] - corner[0], "x": shape["x"] - corner[1]}
-    if shape["kind"] == "circle":
-        cv2.circle(mask, (moved["x"], moved["y"]), shape["size"], 255, cv2.FILLED)
-    else:
-        mask[_bounds(moved, mask.shape)] = 255
+def _fill_circle(mask: Array, shape: dict[str, Any], top: int = 0, left: int = 0) -> None:
+    """On a part of the tile whose top left corner is given."""
+    cv2.circle(mask, (shape["x"] - left, shape["y"] - top), shape["size"], 255, cv2.FILLED)
 
 
 def _paint_mask(extent: tuple[int, int], shapes: list[dict[str, Any]]) -> Array:
     mask = np.zeros(extent, np.uint8)
     for shape in shapes:
-        _paint(mask, shape)
+        if shape["kind"] == "circle":
+            _fill_circle(mask, shape)
+        else:
+            mask[_bounds(shape, extent)] = 255
     return mask
 
 
@@ -159,7 +161,7 @@ def _painted(under: Array, shape: dict[str, Any]) -> Array:
     if shape["fill"] == "noise":
         fill = field(shape["seed"]).integers(0, 256, under.shape, np.uint8)
     else:
-        flat = {"black": [0, 0, 0], "white": [255, 255, 255]}.get(shape["fill"], shape["color"])
+        flat = FLAT.get(shape["fill"], shape["color"])
         fill = np.empty(under.shape, np.uint8)
         cv2.rectangle(fill, (0, 0), under.shape[1::-1], flat[: under.shape[2]], cv2.FILLED)
     opacity = shape["opacity"]

@@ -65,16 +65,19 @@ class Texture(Corruption):
     def draw(self, shape: Sequence[int], rng: np.random.Generator) -> Drawn:
         """Which overlays, where cut, how turned, how blended."""
         window = Window.of(shape)
-        self._listed = self._listed or _bank_list(self._folder())
+        listed = self._listed  # pydantic is slow with what is private
+        if listed is None:
+            listed = self._listed = _bank_list(self._folder())
         count = int(rng.integers(self.num_range[0], self.num_range[1] + 1))
-        return {"overlays": [self._draw_one(window, self._listed, rng) for _ in range(count)]}
+        return {"overlays": [self._draw_one(window, listed, rng) for _ in range(count)]}
 
     def apply(self, tile: Array, drawn: Drawn) -> tuple[Array, Array]:
         """Blend one overlay after another; where one changes 4 gray levels or fewer, it changes
         nothing, so that the mask tells all."""
         out, mask = tile.copy(), np.zeros(tile.shape[:2], np.uint8)
+        folder = self._folder()
         for overlay in drawn["overlays"]:
-            change = _change(out, self._cut(overlay, tile.shape), overlay)
+            change = _change(out, _cut(folder, overlay, tile.shape), overlay)
             seen, change = _visible(change)
             shift = cv2.subtract if overlay["mode"] == "multiply" else cv2.add
             shift(out, change, dst=out)
@@ -98,29 +101,31 @@ class Texture(Corruption):
             "opacity": round(float(rng.uniform(*self.opacity_range)), 3),
         }
 
-    def _cut(self, overlay: Drawn, extent: tuple[int, ...]) -> Array:
-        """The amplitude map over the tile, uint8 H×W: cropped in the pixels of the overlay, which
-        is halved before until it is less than twice too large, then resized. One that is
-        smaller than the tile is made large enough for it."""
-        side = max(overlay["side"], *extent[:2])
-        file = self._folder(), overlay["name"], overlay["sha256"]
-        bank = _halved(*file, max(1, _halved(*file, 0).shape[0] // side).bit_length() - 1)
-        scale = bank.shape[0] / side
-        height, width = extent[:2] if overlay["turn"] % 2 == 0 else extent[1::-1]
-        rows, columns = max(1, round(height * scale)), max(1, round(width * scale))
-        top = int(overlay["place"][0] * (bank.shape[0] - rows + 1))
-        left = int(overlay["place"][1] * (bank.shape[1] - columns + 1))
-        cut = bank[top : top + rows, left : left + columns]
-        if (rows, columns) != (height, width):
-            cut = cv2.resize(cut, (width, height), interpolation=cv2.INTER_LINEAR)
-        transposed, flip = SYMMETRIES[overlay["flip"]][overlay["turn"]]
-        cut = cv2.transpose(cut) if transposed else cut
-        return cut if flip is None else cv2.flip(cut, flip)
-
     def _folder(self) -> Path:
-        if self._bank is None:
+        bank = self._bank
+        if bank is None:
             raise ParamsError("family 'texture'", "has no overlay bank", "run `patina textures`")
-        return self._bank
+        return bank
+
+
+def _cut(folder: Path, overlay: Drawn, extent: tuple[int, ...]) -> Array:
+    """The amplitude map over the tile, uint8 H×W: cropped in the pixels of the overlay, which
+    is halved before until it is less than twice too large, then resized. One that is
+    smaller than the tile is made large enough for it."""
+    side = max(overlay["side"], *extent[:2])
+    file = folder, overlay["name"], overlay["sha256"]
+    bank = _halved(*file, max(1, _halved(*file, 0).shape[0] // side).bit_length() - 1)
+    scale = bank.shape[0] / side
+    height, width = extent[:2] if overlay["turn"] % 2 == 0 else extent[1::-1]
+    rows, columns = max(1, round(height * scale)), max(1, round(width * scale))
+    top = int(overlay["place"][0] * (bank.shape[0] - rows + 1))
+    left = int(overlay["place"][1] * (bank.shape[1] - columns + 1))
+    cut = bank[top : top + rows, left : left + columns]
+    if (rows, columns) != (height, width):
+        cut = cv2.resize(cut, (width, height), interpolation=cv2.INTER_LINEAR)
+    transposed, flip = SYMMETRIES[overlay["flip"]][overlay["turn"]]
+    cut = cv2.transpose(cut) if transposed else cut
+    return cut if flip is None else cv2.flip(cut, flip)
 
 
 def _change(tile: Array, marks: Array, overlay: Drawn) -> Array:

@@ -17,7 +17,8 @@ Terms = dict[str, Tensor]
 
 
 class Pairs(Protocol):
-    """A training batch: float32 NCHW in [0, 1]; `mask` N1HW, 1 = damaged."""
+    """A training batch: float32 NCHW in [0, 1]; `mask` N1HW, 1 = damaged; `keep` N1HW, 1 = must be
+    preserved, or None where no sample of the batch has any."""
 
     @property
     def clean(self) -> Tensor: ...
@@ -25,6 +26,8 @@ class Pairs(Protocol):
     def corrupted(self) -> Tensor: ...
     @property
     def mask(self) -> Tensor: ...
+    @property
+    def keep(self) -> Tensor | None: ...
 
 
 class Restored(NamedTuple):
@@ -44,13 +47,22 @@ class System(nn.Module):
     """A network with its losses. Subclasses live one in a file, beside their params type."""
 
     section_type: ClassVar[type[Section]]
-    phases: ClassVar[tuple[str, ...]] = ("fit",)
     needs_mask: ClassVar[bool] = False  # True: `updates` reads the mask, so each sample needs one
+    phases: tuple[str, ...] = ("fit",)  # trained one after another, each from the last one's best
     channels: int  # of the input: 1 gray, 3 RGB
     threshold: float = 0.5  # mask probability from which a pixel counts as damaged
+    tile: int | None = None  # px: the network's own side, where it takes no other; for whoever crops
+
+    @property
+    def target_channels(self) -> int:
+        """Channels of the restored picture: 1 gray, 3 RGB."""
+        return self.channels
 
     def groups(self, phase: str) -> dict[str, nn.Module]:
-        """Child modules that train in this phase, by name; called only through forward."""
+        """Child modules that train in this phase, by name; called only through forward.
+
+        All others are frozen and in eval mode while it lasts.
+        """
         raise NotImplementedError
 
     def updates(self, phase: str, batch: Pairs) -> Iterator[tuple[str, Terms]]:
@@ -63,27 +75,42 @@ class System(nn.Module):
         mask: Tensor | None = None,
         keep: Tensor | None = None,
         color: bool | None = None,
+        degraded: Tensor | None = None,
     ) -> Restored:
-        """Restore N×`channels`×H×W in [0, 1] of any height and width."""
+        """Restore N×`channels`×H×W in [0, 1] of any height and width, as N×`target_channels`×H×W.
+
+        `mask` N1HW: damage that is known already; `keep` N1HW: what must be preserved; `color`: is
+        a colored picture wanted of a gray one? `degraded`, N or one for all: what `judge` said of
+        the photos that these are tiles of. A system ignores what it does not know.
+        """
         raise NotImplementedError
+
+    def judge(
+        self, x: Tensor, keep: Tensor | None = None, color: bool | None = None
+    ) -> Tensor | None:
+        """Probability that each whole photo is degraded, N in [0, 1]; None where a system does not
+        judge. Its mean over the tiles of a photo goes into `restore` for each of them."""
+        return None
 
 
 SYSTEMS: Registry[type[System]] = Registry("system", "pipeline.systems")
 
 
-def make_system(name: str, params: dict[str, Any], seed: int) -> tuple[System, dict[str, Any]]:
-    """The untrained system `name`, its start drawn from `seed`, and its params block for
-    checkpoints."""
-    kind = SYSTEMS[name]
-    block = section(params, f"systems.{name}", kind.section_type)
+def make_system(
+    name: str, params: dict[str, Any], seed: int, kind: str | None = None
+) -> tuple[System, dict[str, Any]]:
+    """The untrained system `name`, of the `kind` of that name if no other is named: its start drawn
+    from `seed`, and its params block for checkpoints."""
+    made = SYSTEMS[kind or name]
+    block = section(params, f"systems.{name}", made.section_type)
     torch.manual_seed(derive(seed, "init", name) % 2**63)
-    return kind(block), block.model_dump(mode="json")
+    return made(block), block.model_dump(mode="json")
 
 
-def rebuild_system(name: str, block: dict[str, Any]) -> System:
-    """A system from the block that its checkpoint holds."""
-    kind = SYSTEMS[name]
-    return kind(validate(block, f"checkpoint: {name}", kind.section_type))
+def rebuild_system(kind: str, block: dict[str, Any]) -> System:
+    """A system from the kind and the block that its checkpoint holds."""
+    made = SYSTEMS[kind]
+    return made(validate(block, f"checkpoint: {kind}", made.section_type))
 
 
 def pad_to_multiple(x: Tensor, multiple: int) -> Tensor:

@@ -125,6 +125,7 @@ class DualDecoder(System):
         mask: Tensor | None = None,
         keep: Tensor | None = None,
         color: bool | None = None,
+        degraded: Tensor | None = None,
     ) -> Restored:
         """Given a `mask`, it is used in place of the predicted one."""
         picture, logits = self.net(x * 2 - 1)

@@ -16,6 +16,8 @@ from tests.conftest import ROOT, load_yaml
 
 PARAMS = load_yaml(ROOT / "params.yaml")
 STEP, TRAIN = "recipes.shapes.steps.0", "train.aged_unet"
+FIT = f"{TRAIN}.phases.fit"
+RATES = f"{FIT}.optimizers.restorer.schedule"
 
 
 def broken(*changes: tuple[str, Any]) -> list[str]:
@@ -74,14 +76,15 @@ RULES: list[tuple[str, Any, str]] = [
         ["colour"],
         ".0 must be one of color, black, white, noise, not 'colour'; did",
     ),
-    (f"{TRAIN}.steps", "many", "must be a whole number, not 'many'"),
-    (f"{TRAIN}.steps", 10**12, "must be at most 1000000000, not 1000000000000"),
+    (f"{FIT}.steps", "many", "must be a whole number, not 'many'"),
+    (f"{FIT}.steps", 10**12, "must be at most 1000000000, not 1000000000000"),
     (f"{TRAIN}.recipe", 7, "must be text, not 7; put it in quotes"),
-    (f"{TRAIN}.optimizers.restorer.lr", 0, "must be more than 0, not 0"),
-    (f"{TRAIN}.optimizers.restorer.clip_norm", 1e9, "must be at most 1e+06, not 1000000000.0"),
-    (f"{TRAIN}.optimizers", [], "must be a map of names, not []"),
-    (f"{TRAIN}.schedule", "cosine", "must be a map of keys, not 'cosine'"),
-    (f"{TRAIN}.schedule.warmup_steps", -1, "must be at least 0, not -1"),
+    (f"{FIT}.optimizers.restorer.lr", 0, "must be more than 0, not 0"),
+    (f"{FIT}.optimizers.restorer.clip_norm", 1e9, "must be at most 1e+06, not 1000000000.0"),
+    (f"{FIT}.optimizers", [], "must be a map of names, not []"),
+    (RATES, "cosine", "must be a map of keys, not 'cosine'"),
+    (f"{RATES}.warmup_steps", -1, "must be at least 0, not -1"),
+    (f"{RATES}.gamma", 0.5, "must be left out for cosine, not 0.5"),
     (f"{TRAIN}.stream.crop", 10**6, "must be at most 16384, not 1000000"),
     (f"{TRAIN}.stream.batch_size", 10**6, "must be at most 100000, not 1000000"),
     ("systems.dual_decoder.widths", [10**6], ".0 must be at most 8192, not 1000000"),
@@ -108,7 +111,7 @@ def test_a_broken_rule_is_one_line_of_key_rule_and_value(key: str, value: Any, s
 NAMES: list[tuple[str, Any, str]] = [
     (f"{STEP}.opacty_range", [0.1, 1.0], "is an unknown key; did you mean 'opacity_range'?"),
     ("recipes.shapes.zzz", 1, "is an unknown key; remove it"),
-    (f"{TRAIN}.schedule.gama", 1.0, "is an unknown key; did you mean 'gamma'?"),
+    (f"{RATES}.gama", 1.0, "is an unknown key; did you mean 'gamma'?"),
     ("index.val_share", ..., "is missing; add it"),
     (f"{STEP}.fills", ..., "is missing; add it"),
     ("recepies", {}, "is an unknown section; did you mean 'recipes'?"),
@@ -140,9 +143,9 @@ def test_a_renamed_key_is_told_once_as_what_it_seems_to_be() -> None:
 
 
 def test_several_broken_keys_are_a_line_each() -> None:
-    lines = broken((f"{STEP}.fills", ["colour", "blak"]), (f"{TRAIN}.steps", 0), ("index.zz", 1))
+    lines = broken((f"{STEP}.fills", ["colour", "blak"]), (f"{FIT}.steps", 0), ("index.zz", 1))
     assert [line.split()[1] for line in lines] == [
-        "index.zz", f"{STEP}.fills.0", f"{STEP}.fills.1", f"{TRAIN}.steps"
+        "index.zz", f"{STEP}.fills.0", f"{STEP}.fills.1", f"{FIT}.steps"
     ]  # fmt: skip
 
 

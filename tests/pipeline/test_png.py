@@ -110,6 +110,13 @@ def saved(image: Image.Image, **options: object) -> bytes:
 SMOOTH = np.add.outer(np.arange(50), np.arange(70))[:, :, None].repeat(3, 2).astype(np.uint8)
 
 
+@pytest.mark.parametrize("height", [1, 2, 3, 4, 5, 8, 9, 15, 16, 17, 255, 256, 257])
+def test_rows_are_summed_as_numpy_sums_them(height: int) -> None:
+    rows = seeds.rng(0, "rows", height).integers(0, 256, (height, 31), np.uint8)[:, 1:]
+    expected = np.add.accumulate(rows, axis=0, dtype=np.uint8)
+    np.testing.assert_array_equal(png._sum_down(rows), expected)
+
+
 def test_pictures_that_pillow_wrote_decode_right() -> None:
     for picture in (SMOOTH, noise(50, 70, 3)):  # adaptive filters, all five of them
         for options in ({}, {"optimize": True}, {"compress_level": 0}):

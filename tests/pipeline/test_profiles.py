@@ -19,7 +19,7 @@ from pipeline.errors import ShardError
 from pipeline.images import encode_png
 from pipeline.samples import Sample
 from pipeline.shards import read_manifest, read_samples, read_shard
-from pipeline.stream import Stream, StreamSection
+from pipeline.stream import Source, Stream, StreamSection
 from stages import workspace
 from stages.plan import plan
 from tests.conftest import ROOT, Params, run_stage, small_params, tree, write_params
@@ -96,10 +96,14 @@ def test_the_stream_of_stories_is_that_of_pairs(made: dict[str, Path], mode: str
         folder = made[profile]
         params = load_params(folder / "params.yaml")
         recipe = Recipe.load(params, "aged", folder / "data/textures")
-        section = StreamSection(mode=mode, batch_size=3, crop=48, num_streams=2, augment=STEPS)
+        section = StreamSection(
+            mode=mode, batch_size=3, crop=48, num_streams=2, cache_gigabytes=0.0, augment=STEPS
+        )
         fresh = recipe if profile == "story" else recipe.for_clean_tiles()
         draw = fresh.damage if mode == "fly" else None
-        stream = Stream(folder / "data/shards/aged", "train", section, 7, draw, recipe.replay)
+        stream = Stream(
+            (Source(folder / "data/shards/aged", draw, recipe.replay),), "train", section, 7
+        )
         batches.append([next(stream.batches(number)) for number in range(6)])
     for pairs, stories in zip(*batches, strict=True):
         assert pairs.clean.equal(stories.clean)

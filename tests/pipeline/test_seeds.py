@@ -14,6 +14,7 @@ from tests.conftest import ROOT
 
 DERIVED = 8889434352077494898
 INTEGERS = [4185434458008884041, 992030226322612524, 8614297449576813082]
+WORD = 15788584243581920082
 RANDOM = 0.11611008509017395
 FIELD = [22659, 35529, 54618, 52165]
 WORDS = st.lists(st.text(max_size=8) | st.integers(), max_size=4)
@@ -73,6 +74,25 @@ def test_drawn_seeds_fit_63_bits_and_repeat() -> None:
     assert drawn == [seeds.seed_of(seeds.rng(7, "seed", n)) for n in range(500)]
     assert len(set(drawn)) == 500
     assert min(drawn) >= 0 and 2**62 < max(drawn) < 2**63
+
+
+def test_words_are_even_apart_from_one_another_and_from_generators() -> None:
+    drawn = np.array([seeds.words(7, "words", n) for n in range(4000)], np.uint64)
+    assert drawn.shape == (4000, 8) and len(np.unique(drawn)) == drawn.size
+    for bit in range(0, 64, 7):
+        share = ((drawn >> np.uint64(bit)) & np.uint64(1)).mean(0)
+        assert (np.abs(share - 0.5) < 0.04).all()
+    correlation = np.corrcoef((drawn >> np.uint64(11)).astype(float), rowvar=False)
+    assert np.abs(correlation[np.triu_indices(8, 1)]).max() < 0.08
+    assert seeds.derive(7, "words", 0) not in seeds.words(7, "words", 0)
+    assert seeds.words(7, "corrupt", "aged", 0)[0] == WORD
+
+
+def test_below_reaches_every_number_alike() -> None:
+    found = [seeds.below(word, 7) for n in range(3000) for word in seeds.words(7, "below", n)]
+    counts = np.bincount(found, minlength=7)
+    assert len(counts) == 7 and (np.abs(counts / len(found) - 1 / 7) < 0.01).all()
+    assert seeds.below(2**64 - 1, 5) == 4 and seeds.below(0, 5) == 0
 
 
 @pytest.mark.parametrize("hash_seed", ["0", "1", "4242"])

@@ -1,5 +1,6 @@
 """Shards are plain WebDataset tars, byte-stable, and refused whole when altered."""
 
+import contextlib
 import hashlib
 import io
 import json
@@ -13,9 +14,10 @@ import webdataset
 from PIL import Image
 
 from pipeline import png
+from pipeline import shards as shards_room
 from pipeline.errors import ShardError
 from pipeline.files import sha256_bytes, to_json
-from pipeline.samples import Sample, pack, unpack
+from pipeline.samples import Sample, pack, unpack, unpack_pictures
 from pipeline.seeds import rng
 from pipeline.shards import (  # fmt: skip
     MANIFEST,
@@ -427,6 +429,36 @@ def test_stories_are_read_without_the_pictures(shards):
     for split in ("train", "val", "test"):
         told = [sample.story for sample in read_samples(shards, split)]
         assert list(read_stories(shards, split)) == told and told
+
+
+def test_our_own_tars_are_walked_as_webdataset_walks_them(shards):
+    for row in read_manifest(shards).shards:
+        data = (shards / row.name).read_bytes()
+        assert read_shard(shards, row) == [
+            one | {"__url__": row.name} for one in webdataset_members(data)
+        ]
+
+
+@pytest.mark.parametrize("kind", [tarfile.GNU_FORMAT, tarfile.PAX_FORMAT, tarfile.USTAR_FORMAT])
+@pytest.mark.parametrize("name", ["a.txt", "in/a.txt", "ä.txt", 200 * "a" + ".txt"])
+def test_tars_of_others_are_left_to_webdataset(tmp_path, kind, name):
+    tar = io.BytesIO()
+    with contextlib.suppress(ValueError), tarfile.open(fileobj=tar, mode="w", format=kind) as made:
+        info = tarfile.TarInfo(name)
+        info.size = 3
+        made.addfile(info, io.BytesIO(b"abc"))
+    if not tar.getvalue():
+        pytest.skip("the format has no such names")
+    assert shards_room._own_files(tar.getvalue(), "x") is None
+
+
+def test_pictures_alone_are_those_of_the_sample(shards):
+    for row in read_manifest(shards).shards[:1]:
+        for member in read_shard(shards, row):
+            sample = unpack(member)
+            expected = (sample.clean, sample.corrupted, sample.mask, sample.keep)
+            for part, other in zip(unpack_pictures(member), expected, strict=True):
+                np.testing.assert_array_equal(part, other)
 
 
 def test_a_cut_shard_has_no_stories(folder):

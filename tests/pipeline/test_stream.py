@@ -1,6 +1,5 @@
 """Batches are planned: the same for any number of workers, from any step on, with nothing lost."""
 
-import hashlib
 import itertools
 import shutil
 
@@ -11,12 +10,11 @@ import torch
 from pipeline.augmentation import AugmentStep
 from pipeline.corruptions import Recipe
 from pipeline.errors import ParamsError, ShardError
-from pipeline.files import sha256_bytes
-from pipeline.samples import Sample, pack
-from pipeline.seeds import rng
-from pipeline.shards import ShardRow, read_manifest, read_samples, write_manifest
-from pipeline.stream import Batch, Stream, StreamSection, load, to_batch
+from pipeline.shards import read_manifest, read_samples
+from pipeline.stream import Batch, Source, Stream, StreamSection, load, to_batch
+from pipeline.stream.plan import deal
 from tests.conftest import run_stage, small_params, write_params
+from tests.pipeline.handmade import dealt, digest, digests, first, handmade, write_shards
 
 PARAMS = small_params()
 TURNS = tuple(
@@ -38,30 +36,17 @@ def shards(tmp_path_factory):
 
 def stream(folder, mode="stored", seed=7, split="train", **changes):
     section = {
-        "mode": mode, "batch_size": 4, "crop": 32, "num_streams": 4, "augment": TURNS,
+        "mode": mode, "batch_size": 4, "crop": 32, "num_streams": 4, "cache_gigabytes": 0.0,
+        "augment": TURNS,
     }  # fmt: skip
     draw = Recipe.load(PARAMS, "shapes", None).damage if mode == "fly" else None
-    return Stream(folder, split, StreamSection(**section | changes), seed, draw)
+    return Stream((Source(folder, draw),), split, StreamSection(**section | changes), seed)
 
 
-def first(batches, count):
-    return list(itertools.islice(batches, count))
-
-
-def digest(batch):
-    return hashlib.sha256(b"".join(part.numpy().tobytes() for part in batch)).hexdigest()
-
-
-def digests(batches, count):
-    return [digest(batch) for batch in first(batches, count)]
-
-
-def dealt(one, num_workers, start=0):
-    """The batches of several workers, put together as the DataLoader does."""
-    workers = [one.batches(start, number % num_workers, num_workers)
-               for number in range(start, start + num_workers)]  # fmt: skip
-    for worker in itertools.cycle(workers):
-        yield next(worker)
+def units_of(one):
+    """What the streams own."""
+    rows = read_manifest(one.sources[0].shards).of_split(one.split)
+    return deal(rows, one.section.num_streams, "here")
 
 
 def pictures(batches, name="clean"):
@@ -80,30 +65,6 @@ def keys_by_pixels(folder, turned=False):
 
 def count_of(folder, split="train"):
     return read_manifest(folder).num_samples(split)
-
-
-def write_shards(folder, *counts):
-    """A folder of train shards that hold so many samples each."""
-    rows = []
-    folder.mkdir(parents=True, exist_ok=True)
-    for number, count in enumerate(counts):
-        name = f"train-{number:05d}.tar"
-        made = (handmade(f"{number}-{one}") for one in range(count))
-        data, _, content = pack(made)
-        (folder / name).write_bytes(data)
-        rows.append(
-            ShardRow(
-                name=name, split="train", num_samples=count, num_bytes=len(data),
-                sha256=sha256_bytes(data), content_sha256=content,
-            )
-        )  # fmt: skip
-    write_manifest(folder, "hand", "0", rows)
-    return folder
-
-
-def handmade(key):
-    clean, corrupted = rng(0, "handmade", key).integers(0, 256, (2, 8, 8, 1), np.uint8)
-    return Sample(key, clean, corrupted, np.zeros((8, 8), np.uint8), {})
 
 
 # workers and steps
@@ -174,7 +135,7 @@ def test_every_sample_comes_once_in_an_epoch_of_its_stream(shards, num_streams):
     one = stream(shards, num_streams=num_streams, batch_size=1, crop=SIDE, augment=())
     keys = keys_by_pixels(shards)
     seen = []
-    for number, units in enumerate(one.units()):
+    for number, units in enumerate(units_of(one)):
         length = sum(unit.num_samples() for unit in units)
         own = itertools.islice(one.batches(), number, 3 * length * num_streams, num_streams)
         epochs = [keys[picture.tobytes()] for picture in pictures(own)]
@@ -197,7 +158,7 @@ def test_a_batch_mixes_photos(shards):
 def test_uneven_shards_are_shared_out_so_that_every_stream_has_samples(tmp_path, counts):
     folder = write_shards(tmp_path, *counts)
     one = stream(folder, num_streams=8, batch_size=1, crop=8, augment=())
-    units = one.units()
+    units = units_of(one)
     assert len(units) == 8 and all(units)
     owned = [
         (unit.row.name, number)
@@ -213,7 +174,7 @@ def test_uneven_shards_are_shared_out_so_that_every_stream_has_samples(tmp_path,
 def test_streams_that_deliver_equally_often_own_equally_much(tmp_path, counts):
     folder = write_shards(tmp_path, *counts)
     one = stream(folder, num_streams=8, batch_size=1, crop=8, augment=())
-    owned = [sum(unit.num_samples() for unit in own) for own in one.units()]
+    owned = [sum(unit.num_samples() for unit in own) for own in units_of(one)]
     assert max(owned) - min(owned) <= len(counts)
 
 
@@ -226,9 +187,9 @@ def test_num_batches_is_one_pass_over_the_samples(shards):
 
 def test_more_streams_than_samples_is_an_error_with_both_numbers(tmp_path):
     folder = write_shards(tmp_path, 1, 2)
-    with pytest.raises(ShardError, match="3 train samples for 4 streams"):
+    with pytest.raises(ShardError, match=r"train: 3 samples for 4 streams"):
         next(stream(folder).batches())
-    with pytest.raises(ShardError, match="0 test samples for 4 streams"):
+    with pytest.raises(ShardError, match=r"test: 0 samples for 4 streams"):
         next(stream(folder, split="test").batches())
 
 
@@ -238,7 +199,7 @@ def test_more_streams_than_samples_is_an_error_with_both_numbers(tmp_path):
 def test_stored_pairs_are_crops_of_the_shards_own_pictures(shards):
     stored = list(read_samples(shards, "train"))
     (batch,) = first(stream(shards, augment=(), batch_size=8).batches(), 1)
-    for clean, corrupted, mask in zip(*(part.numpy() for part in batch), strict=True):
+    for clean, corrupted, mask in zip(*(part.numpy() for part in batch[:3]), strict=True):
         places = [
             (sample, y, x)
             for sample in stored
@@ -256,7 +217,7 @@ def test_stored_pairs_are_crops_of_the_shards_own_pictures(shards):
 def test_damage_and_mask_stay_aligned_through_augmentation(shards, mode):
     damaged = 0
     for batch in first(stream(shards, mode).batches(), 20):
-        clean, corrupted, mask = (part.numpy() for part in batch)
+        clean, corrupted, mask = (part.numpy() for part in batch[:3])
         assert set(np.unique(mask)) <= {0, 255}
         changed = (clean != corrupted).any(3, keepdims=True)
         assert not changed[mask == 0].any()
@@ -282,7 +243,7 @@ def test_on_the_fly_the_clean_picture_is_a_turned_tile_and_the_damage_is_always_
     one = stream(shards, "fly", num_streams=1, batch_size=1, crop=SIDE)
     seen = {}
     for batch in first(one.batches(), 2 * count_of(shards)):
-        clean, corrupted, mask = (part[0].numpy() for part in batch)
+        clean, corrupted, mask = (part[0].numpy() for part in batch[:3])
         seen.setdefault(keys[clean.tobytes()], []).append((clean, corrupted, mask))
     stored = {sample.key: sample.mask for sample in read_samples(shards, "train")}
     assert sorted(seen) == sorted(stored)
@@ -343,10 +304,10 @@ def test_a_spoiled_shard_stops_the_stream_before_any_sample_of_it(shards, tmp_pa
 @pytest.mark.parametrize("mode", ["stored", "fly"])
 def test_workers_make_bytes_and_the_device_gets_floats(shards, mode):
     batch = next(stream(shards, mode).batches())
-    for part, channels in zip(batch, (3, 3, 1), strict=True):
+    for part, channels in zip(batch[:3], (3, 3, 1), strict=True):
         assert part.dtype == torch.uint8 and part.shape == (4, 32, 32, channels)
     moved = batch.to(torch.device("cpu"))
-    for part, source in zip(moved, batch, strict=True):
+    for part, source in zip(moved[:3], batch[:3], strict=True):
         assert part.dtype == torch.float32
         assert part.shape == (4, source.shape[3], 32, 32)
         assert part.is_contiguous(memory_format=torch.channels_last)

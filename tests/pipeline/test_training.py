@@ -8,10 +8,10 @@ import pytest
 import torch
 
 from pipeline import checkpoint, training
-from pipeline.config import load_params
+from pipeline.config import load_params, validate
 from pipeline.errors import ParamsError, TrainingError
 from pipeline.muon import Muon, orthogonalize
-from pipeline.schedules import ScheduleSection, rate_at
+from pipeline.schedules import Course, ScheduleSection, num_drops, rate_at
 from stages.train import make_run
 from tests.conftest import run_stage, small_params, tree, write_params
 
@@ -31,9 +31,9 @@ class Watcher:
         self.terms: list[dict[str, float]] = []
         self.pictures: list[int] = []
 
-    def progress(self, step: int, steps: int, terms: dict[str, float]) -> None:
-        self.terms.append(terms)
-        if step == self.cut:
+    def progress(self, told: training.Told) -> None:
+        self.terms.append(told.terms)
+        if told.step == self.cut:
             raise Cut
 
     def row(self, step: int, values: dict[str, float]) -> None:
@@ -73,11 +73,16 @@ def begin(shards: Path, tmp_path: Path) -> Callable[..., training.Run]:
         params = load_params(shards / "params.yaml")
         if change:
             change(params["train"][system])
-        run = make_run(shards, params, system, "cpu", 0)
-        run.work = tmp_path / work
+        run, _, _ = make_run(shards, params, system, "cpu", 0)
+        run.begin(tmp_path / work)
         return run
 
     return make
+
+
+def steps(section: dict, count: int) -> None:
+    """Let the only phase end after `count` steps."""
+    section["phases"]["fit"]["steps"] = count
 
 
 @pytest.mark.parametrize("stop", [1, 3, 4])
@@ -86,7 +91,7 @@ def test_a_run_asked_to_stop_has_saved_its_last_step(begin, stop) -> None:
     with pytest.raises(KeyboardInterrupt, match=f"after step {stop} of 6"):
         training.train(run, Watcher(stop=stop))
     meta, _ = checkpoint.load(run.work / training.STATE, "state")
-    assert meta["state"]["step"] == stop
+    assert meta["state"]["step"] == meta["state"]["total"] == stop
 
 
 @pytest.mark.parametrize("system", SYSTEMS)
@@ -130,7 +135,8 @@ def test_accumulated_micro_batches_equal_one_large_batch(begin, tmp_path) -> Non
 
     def change(accumulate: int, size: int):
         def apply(section: dict) -> None:
-            section |= {"accumulate": accumulate, "steps": 1, "precision": "fp32"}
+            section |= {"accumulate": accumulate, "precision": "fp32"}
+            section["phases"]["fit"]["steps"] = 1
             section["stream"] |= {"batch_size": size, "num_streams": 1}
 
         return apply
@@ -144,7 +150,7 @@ def test_accumulated_micro_batches_equal_one_large_batch(begin, tmp_path) -> Non
 
 
 def test_a_loss_that_is_not_finite_stops_before_the_step(begin, tmp_path) -> None:
-    training.train(begin("aged_unet", "work", lambda section: section.update(steps=3)), Watcher())
+    training.train(begin("aged_unet", "work", lambda section: steps(section, 3)), Watcher())
     good = (tmp_path / "work/best.safetensors").read_bytes()
     run = begin("aged_unet", "work")
     with torch.no_grad():
@@ -169,13 +175,9 @@ def test_a_gradient_that_is_not_finite_stops_before_the_step(begin) -> None:
 
 def test_training_stops_early_and_keeps_the_best(begin) -> None:
     def change(section: dict) -> None:
-        section |= {"steps": 40, "validate_every": 1, "save_every": 1}
-        section["early_stop"] = {
-            "metric": "val/mse",
-            "mode": "max",
-            "patience": 2,
-            "min_delta": 0.5,
-        }
+        section |= {"validate_every": 1, "save_every": 1}
+        stop = {"metric": "val/mse", "mode": "max", "patience": 2, "min_delta": 0.5}
+        section["phases"]["fit"] |= {"steps": 40, "early_stop": stop}
 
     state = training.train(begin("aged_unet", "work", change), Watcher())
     assert state.step == 3 and state.best_step == 1, "the first is best; two more are not better"
@@ -183,7 +185,7 @@ def test_training_stops_early_and_keeps_the_best(begin) -> None:
 
 def test_an_unknown_early_stop_metric_is_told_with_the_known_ones(begin) -> None:
     def change(section: dict) -> None:
-        section["early_stop"]["metric"] = "val/pnsr"
+        section["phases"]["fit"]["early_stop"]["metric"] = "val/pnsr"
 
     with pytest.raises(ParamsError, match=r"val/pnsr.*val/psnr"):
         training.train(begin("aged_unet", "work", change), Watcher())
@@ -191,7 +193,8 @@ def test_an_unknown_early_stop_metric_is_told_with_the_known_ones(begin) -> None
 
 def test_optimizers_must_name_the_groups_of_the_system(begin) -> None:
     def change(section: dict) -> None:
-        section["optimizers"] = {"generator": section["optimizers"]["restorer"]}
+        phase = section["phases"]["fit"]
+        phase["optimizers"] = {"generator": phase["optimizers"]["restorer"]}
 
     with pytest.raises(ParamsError, match=r"\['generator'\].*\['restorer'\]"):
         training.train(begin("aged_unet", "work", change), Watcher())
@@ -199,7 +202,8 @@ def test_optimizers_must_name_the_groups_of_the_system(begin) -> None:
 
 def test_training_learns(begin) -> None:
     def change(section: dict) -> None:
-        section |= {"steps": 60, "validate_every": 60}
+        section["validate_every"] = 60
+        steps(section, 60)
 
     watcher = Watcher()
     training.train(begin("aged_unet", "work", change), watcher)
@@ -207,15 +211,63 @@ def test_training_learns(begin) -> None:
     assert np.mean(losses[-10:]) < 0.7 * np.mean(losses[:10])
 
 
+def schedule(name: str, warmup: int = 0, **keys: float) -> ScheduleSection:
+    return ScheduleSection(name=name, warmup_steps=warmup, **keys)
+
+
+def rates(section: ScheduleSection, count: int, num_steps: int = 100, watched=()) -> list[float]:
+    """The rates of the first steps; an epoch has ten."""
+    return [rate_at(section, Course(n, num_steps, 10, watched, 0.0)) for n in range(count)]
+
+
 def test_rates_follow_their_schedules() -> None:
-    cosine = ScheduleSection(name="cosine", warmup_steps=4, gamma=1.0, floor=0.1)
-    rates = [rate_at(cosine, step, 104, 10) for step in range(105)]
-    assert rates[:4] == pytest.approx([0.2, 0.4, 0.6, 0.8])
-    assert rates[4] == 1.0 and rates[54] == pytest.approx(0.55) and rates[104] == pytest.approx(0.1)
-    decay = ScheduleSection(name="exponential", warmup_steps=0, gamma=0.95, floor=0.0)
-    assert rate_at(decay, 30, 100, 10) == pytest.approx(0.95**3)
-    flat = ScheduleSection(name="constant", warmup_steps=0, gamma=1.0, floor=0.0)
-    assert {rate_at(flat, step, 9, 3) for step in range(9)} == {1.0}
+    cosine = rates(schedule("cosine", 4, floor=0.1), 105, 104)
+    assert cosine[:4] == pytest.approx([0.2, 0.4, 0.6, 0.8])
+    assert cosine[4] == 1.0
+    assert cosine[54] == pytest.approx(0.55) and cosine[104] == pytest.approx(0.1)
+    decay = rates(schedule("exponential", gamma=0.95, floor=0.2), 400)
+    assert decay[30] == pytest.approx(0.95**3) and decay[399] == 0.2
+    assert set(rates(schedule("constant"), 9)) == {1.0}
+
+
+def test_warm_restarts_are_torchs() -> None:
+    """As torch.optim.lr_scheduler.CosineAnnealingWarmRestarts, epoch by epoch."""
+    ours = schedule("warm_restarts", period=3.0, growth=2.0, floor=0.01)
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
+    theirs = torch.optim.lr_scheduler.CosineAnnealingWarmRestarts(optimizer, 3, 2, eta_min=0.01)
+    for step in range(250):
+        theirs.step(step / 10)
+        rate = rate_at(ours, Course(step, 250, 10, (), 0.0))
+        assert rate == pytest.approx(optimizer.param_groups[0]["lr"], abs=1e-9)
+
+
+def test_a_plateau_lowers_the_rate_as_torchs_does() -> None:
+    """As torch.optim.lr_scheduler.ReduceLROnPlateau, whose patience is one less than ours."""
+    values = [5.0, 4.0, 4.0, 4.1, 3.95, 4.0, 4.0, 4.0, 4.0, 4.0, 4.0, 3.0, 3.0, 3.0, 3.0, 3.0]
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
+    theirs = torch.optim.lr_scheduler.ReduceLROnPlateau(
+        optimizer, factor=0.5, patience=1, threshold=0.0, threshold_mode="abs"
+    )
+    for number, value in enumerate(values, 1):
+        theirs.step(value)
+        drops = num_drops(values[:number], 2, 0.0)
+        assert 0.5**drops == optimizer.param_groups[0]["lr"], number
+    plateau = schedule("plateau", gamma=0.5, patience=2, floor=0.1)
+    assert rates(plateau, 1, watched=tuple(values[:4])) == [0.5]
+    assert rates(plateau, 1, watched=(1.0,) * 40) == [0.1], "never below the floor"
+
+
+@pytest.mark.parametrize(
+    ("keys", "says"),
+    [
+        ({"name": "cosine"}, "floor must be given for cosine"),
+        ({"name": "constant", "gamma": 0.5}, "gamma must be left out for constant"),
+        ({"name": "plateau", "gamma": 0.5, "floor": 0.0}, "patience must be given for plateau"),
+    ],
+)
+def test_a_schedule_has_exactly_its_keys(keys, says) -> None:
+    with pytest.raises(ParamsError, match=says):
+        validate({"warmup_steps": 0, **keys}, "train.x.schedule", ScheduleSection)
 
 
 def test_muon_makes_directions_orthogonal() -> None:

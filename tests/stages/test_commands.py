@@ -190,7 +190,7 @@ REFUSED = {
     "patience": ["train.aged_unet.early_stop.patience", -1, ["check"], "patience must be at"],
     "gamma": ["train.aged_unet.schedule.gamma", -0.9, ["check"], "gamma must be at least 0"],
     "width": ["systems.dual_decoder.bottleneck", 0, ["check"], "bottleneck must be at least 2"],
-    "metric": ["train.aged_unet.early_stop.metric", "val/psnrr", ["check"],
+    "metric": ["train.aged_unet.phases.fit.early_stop.metric", "val/psnrr", ["check"],
                "early_stop.metric: 'val/psnrr' is not measured; use one of val/mse, val/loss"],
     "colors": ["train.dual_decoder.recipe", "aged", ["check"], "aged is gray, the system takes"],
     "empty": ["recipes.shapes.sources", ["folder"], ["check"], "no test photos in folder"],
@@ -203,8 +203,8 @@ REFUSED = {
     "empty pair": ["evaluate.aged_unet-aged", 5, ["evaluate", "dual"], "'dual': is no pair"],
     "windows": ["recipes.aged.photo_side_range", [2, 3], ["synth", "aged"],
                 "recipes.aged.photo_side_range must reach the side of the smallest tile, 64 px"],
-    "check": ["train.aged_unet.optimizers.restorer.lr", "fast", ["check"],
-              "train.aged_unet.optimizers.restorer.lr must be a number, not 'fast'"],
+    "check": ["train.aged_unet.phases.fit.optimizers.restorer.lr", "fast", ["check"],
+              "train.aged_unet.phases.fit.optimizers.restorer.lr must be a number, not 'fast'"],
 }  # fmt: skip
 
 

@@ -149,7 +149,7 @@ def test_recorded_work_is_dropped_at_the_next_start_and_other_work_kept(clone: C
 
 
 def test_one_learning_rate_reruns_one_training_and_what_follows(clone: Clone) -> None:
-    clone.change("train.aged_unet.optimizers.restorer.lr", 0.0007)
+    clone.change("train.aged_unet.phases.fit.optimizers.restorer.lr", 0.0007)
     assert clone.repro() == {"train@aged_unet", "evaluate@aged_unet-aged", "leaderboard"}
     assert "0.0007" in clone.dvc("params", "diff")
     assert "composite.psnr" in clone.dvc("metrics", "diff")
@@ -230,7 +230,7 @@ def test_an_experiment_runs_and_shows_beside_the_workspace(clone: Clone) -> None
         "-n",
         "slower",
         "-S",
-        "train.aged_unet.optimizers.restorer.lr=0.0005",
+        "train.aged_unet.phases.fit.optimizers.restorer.lr=0.0005",
     )
     shown = clone.dvc("exp", "show", "--csv", "--no-pager")
     assert "slower" in shown and "0.0005" in shown

@@ -19,7 +19,8 @@ def prepare(folder: Path) -> Path:
     """A small project with shards, ready to train."""
     params = small_params()
     for section in params["train"].values():
-        section |= {"steps": 16, "validate_every": 4, "save_every": 2}
+        section |= {"validate_every": 4, "save_every": 2}
+        section["phases"]["fit"]["steps"] = 16
     write_params(folder, params)
     (folder / "data/inbox").mkdir(parents=True)
     for words in (["fetch"], ["index"], ["textures"], ["synth", "aged"], ["synth", "shapes"]):

@@ -1,0 +1,183 @@
+"""One blind network for every kind of damage: restores the picture, finds the local damage, and
+tells whether the whole photo is degraded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated, Literal
+
+import torch
+from pydantic import Field, model_validator
+from torch import nn
+
+from pipeline.complaints import broken
+from pipeline.config import Amount, Channels, Count, Section, Share
+from pipeline.losses import bce_on_logits
+from pipeline.losses.perceptual import FeatureNetwork, perceptual
+from pipeline.systems import SYSTEMS, Pairs, Restored, System, Tensor, Terms
+from pipeline.systems.restorer_blocks import BlockKind, Outputs, RestorerNet
+
+PLANES = 2  # keep, color
+Threshold = Annotated[float, Field(gt=0, lt=1)]
+EPSILON = 1e-3  # of Charbonnier's distance (Zamir et al. 2021, MPRNet)
+
+
+class RestorerSection(Section):
+    """`widths` of the levels from full resolution down, `num_blocks` of each (also on the way up);
+    `hole_weight`: what a damaged pixel counts beside a whole one's 1; a `perceptual_weight` of 0
+    saves that network's time; `keep_drop`: share of the samples that train without their keep mask;
+    `threshold` and `degraded_threshold`: probability from which a pixel counts as damaged, and a
+    photo as degraded everywhere.
+    """
+
+    blocks: BlockKind
+    channels: Literal[1, 3]
+    widths: Annotated[tuple[Channels, ...], Field(min_length=1)]
+    num_blocks: tuple[Count, ...]
+    distance: Literal["l1", "charbonnier"]
+    picture_weight: Amount
+    hole_weight: Amount
+    perceptual_weight: Amount
+    perceptual_network: FeatureNetwork
+    mask_weight: Amount
+    degraded_weight: Amount
+    keep_drop: Share
+    threshold: Threshold
+    degraded_threshold: Threshold
+
+    @model_validator(mode="after")
+    def _one_count_a_level(self) -> RestorerSection:
+        if len(self.num_blocks) != len(self.widths):
+            raise broken("num_blocks", "must have as many numbers as widths")
+        return self
+
+
+@SYSTEMS.add
+class Restorer(System):
+    """Composite: the prediction where the mask says damaged, or everywhere if the photo is
+    degraded; else the input.
+
+    The network sees the picture and two planes, both 0 where nobody says otherwise: `keep`, and
+    `color` (0: a gray photo stays gray; 1: color it). With `channels` 3 a gray photo is three equal
+    channels. With `channels` 1 pictures are gray in and out, and `color` has no meaning.
+
+    Sizes of DRUNet's blocks, widths and blocks a level, parameters and receptive field of an output
+    pixel: tiny 16-32-48-64-96-128, 1-1-1-1-1-1, 1.14 M, 382 px; base 32-64-96-128-192-256,
+    2-2-2-2-2-1, 7.00 M, 634 px; large 64-128-256-384-512, 4-4-4-2-1, 31.1 M, 434 px. NAFNet's
+    blocks weigh channels by means over all that they are given.
+    """
+
+    section_type = RestorerSection
+    needs_mask = True
+
+    def __init__(self, section: RestorerSection) -> None:
+        super().__init__()
+        self.section = section
+        self.channels = section.channels
+        self.threshold = section.threshold
+        self.net = RestorerNet(
+            section.channels, PLANES, section.widths, section.num_blocks, section.blocks
+        )
+
+    def groups(self, phase: str) -> dict[str, nn.Module]:
+        """One network."""
+        return {"restorer": self.net}
+
+    def updates(self, phase: str, batch: Pairs) -> Iterator[tuple[str, Terms]]:
+        """All three outputs at once."""
+        weights = self.section
+        corrupted, clean = self._seen(batch.corrupted), self._seen(batch.clean)
+        colored = to_be_colored(corrupted, clean, batch.mask)
+        change, mask, degraded = self._look(corrupted, self._some_of(batch.keep), colored)
+        picture = corrupted + change
+        error = self._distance(picture, clean) * (1 + (weights.hole_weight - 1) * batch.mask)
+        truly = degraded_outside(corrupted, clean, batch.mask)
+        terms = {
+            "picture": weights.picture_weight * error.mean(),
+            "mask": weights.mask_weight * bce_on_logits(mask, batch.mask),
+            "degraded": weights.degraded_weight * bce_on_logits(degraded, truly),
+        }
+        if weights.perceptual_weight:
+            look = perceptual(picture, clean, weights.perceptual_network)
+            terms["perceptual"] = weights.perceptual_weight * look
+        yield "restorer", terms
+
+    def judge(self, x: Tensor, keep: Tensor | None = None, color: bool | None = None) -> Tensor:
+        """Probability that each whole photo is degraded, N in [0, 1], from half of the network.
+
+        Over the tiles of one photo, average it and hand the mean to `restore` for each of them.
+        """
+        _, logits = self.net.encoder(self.net.padded(self._planes(self._seen(x), keep, color)))
+        return torch.sigmoid(logits)
+
+    def restore(
+        self,
+        x: Tensor,
+        mask: Tensor | None = None,
+        keep: Tensor | None = None,
+        color: bool | None = None,
+        degraded: Tensor | None = None,
+    ) -> Restored:
+        """Given a `mask`, only its pixels change. `degraded`: N, or one for all: what `judge` said
+        of the photos that these are tiles of; without it, each picture is judged by itself."""
+        x = self._seen(x)
+        change, logits, own = self._look(x, keep, color)
+        prediction = (x + change).clamp(0, 1)
+        if mask is not None:
+            composite = torch.where(mask >= self.threshold, prediction, x)
+            return Restored(prediction, mask, composite, {})
+        found = torch.sigmoid(logits)
+        probability = torch.sigmoid(own) if degraded is None else degraded
+        everywhere = (probability >= self.section.degraded_threshold).reshape(-1, 1, 1, 1)
+        composite = torch.where((found >= self.threshold) | everywhere, prediction, x)
+        return Restored(prediction, found, composite, {})
+
+    def _some_of(self, keep: Tensor | None) -> Tensor | None:
+        """In training, the keep masks of some samples only."""
+        if keep is None or not self.training:
+            return keep
+        kept = torch.rand(len(keep), 1, 1, 1, device=keep.device) >= self.section.keep_drop
+        return keep * kept
+
+    def _look(self, x: Tensor, keep: Tensor | None, color: Tensor | bool | None) -> Outputs:
+        out: Outputs = self.net(self._planes(x, keep, color))
+        return out
+
+    def _planes(self, x: Tensor, keep: Tensor | None, color: Tensor | bool | None) -> Tensor:
+        """The picture in [-1, 1] and its planes in [0, 1]."""
+        planes = x.new_zeros(len(x), PLANES, *x.shape[-2:])
+        if keep is not None:
+            planes[:, :1] = keep
+        if color is not None:
+            planes[:, 1:] = color if isinstance(color, bool) else color.reshape(-1, 1, 1, 1)
+        return torch.cat([x * 2 - 1, planes], 1)
+
+    def _seen(self, x: Tensor) -> Tensor:
+        """A gray picture as three equal channels where the network wants three."""
+        return x.expand(-1, self.channels, -1, -1)
+
+    def _distance(self, prediction: Tensor, target: Tensor) -> Tensor:
+        off = prediction - target
+        if self.section.distance == "l1":
+            return off.abs()
+        return (off.square() + EPSILON**2).sqrt()
+
+
+def to_be_colored(corrupted: Tensor, clean: Tensor, mask: Tensor) -> Tensor:
+    """N, 1.0 for samples whose input is gray outside the mask and whose target is not."""
+    gray = ~_any(_spread(corrupted) * (mask < 0.5))
+    return (gray & _any(_spread(clean))).float()
+
+
+def degraded_outside(corrupted: Tensor, clean: Tensor, mask: Tensor) -> Tensor:
+    """N, 1.0 for samples that differ from their target also where the mask says whole."""
+    changed = (corrupted - clean).abs().amax(1, keepdim=True)
+    return _any(changed * (mask < 0.5)).float()
+
+
+def _spread(x: Tensor) -> Tensor:
+    return x.amax(1, keepdim=True) - x.amin(1, keepdim=True)
+
+
+def _any(x: Tensor) -> Tensor:
+    return x.flatten(1).amax(1) > 0

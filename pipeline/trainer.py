@@ -1,0 +1,312 @@
+"""The pieces that a training step moves: weights, their average, optimizers, and the state."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import math
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+from lightning_fabric import Fabric
+
+from pipeline import checkpoint, seeds
+from pipeline.errors import ParamsError, TrainingError
+from pipeline.precision import (
+    MAX_SKIPPED,
+    all_finite,
+    first_scale,
+    make_precision,
+    resolve_precision,
+    unscale,
+)
+from pipeline.run_state import State, load_moments, load_state, save_state
+from pipeline.samples import Array
+from pipeline.schedules import Course, make_optimizer, rate_at
+from pipeline.stream import Batch, load, prefetch
+from pipeline.systems import System, Terms
+
+if TYPE_CHECKING:
+    from pipeline.training import PhaseSection, Run
+
+Update = Iterator[tuple[str, Terms]]
+
+
+@dataclass
+class Pace:
+    """How many images were trained on, in how many seconds, and how many of these were spent
+    waiting for data."""
+
+    images: int = 0
+    seconds: float = 0.0
+    waited: float = 0.0
+
+    def told(self) -> tuple[float, float]:
+        """Images a second, and the share of waiting."""
+        return self.images / (self.seconds or 1), self.waited / (self.seconds or 1)
+
+
+class Trainer:
+    """One run's moving parts, phase after phase."""
+
+    def __init__(self, run: Run, state_file: Path) -> None:
+        self.run, self.state_file = run, state_file
+        section = run.section
+        precision = resolve_precision(section.precision, run.device)
+        torch.use_deterministic_algorithms(section.deterministic)
+        self.fabric = Fabric(
+            accelerator="cuda" if run.device == "cuda" else "cpu",
+            devices=1,
+            plugins=[make_precision(precision, run.device)],
+        )
+        self._check_phases()
+        if run.warm is not None:
+            assert section.warm_start is not None
+            checkpoint.load_strictly(run.system, run.warm, Path(section.warm_start.path))
+        self.system = run.system.to(self.fabric.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.average = copy.deepcopy(self.system).eval().requires_grad_(False)
+        self.plain = dict(self.system.named_children())
+        self.steps_an_epoch = max(1.0, run.stream.num_batches() / section.accumulate)
+        self.scaled = precision == "fp16"
+        self.state = State(scale=first_scale(precision))
+        self.pace = Pace()
+        parts = self._resume()
+        compiled = section.compile == "on" or (section.compile == "auto" and run.device == "cuda")
+        for child, module in self.plain.items():
+            if compiled:
+                module.compile()
+            setattr(self.system, child, self.fabric.setup_module(module))
+        self._enter_phase()
+        for group, optimizer in self.optimizers.items():
+            load_moments(optimizer, group, parts)
+
+    @property
+    def phase(self) -> str:
+        """The name of the phase that is trained now."""
+        return self.run.system.phases[self.state.phase]
+
+    @property
+    def section(self) -> PhaseSection:
+        """The params of that phase."""
+        return self.run.section.phases[self.phase]
+
+    @contextlib.contextmanager
+    def reading(self) -> Iterator[Iterator[Batch]]:
+        """The stream's batches from where the state stands; its loaders end with the context."""
+        first = self.state.total * self.run.section.accumulate
+        yield prefetch(load(self.run.stream, first, self.run.num_workers), self.fabric.device)
+
+    def step(self, batches: Iterator[Batch]) -> dict[str, float]:
+        """One optimizer step for each group, over `accumulate` micro-batches."""
+        state, start = self.state, time.perf_counter()
+        if state.step >= self.section.freeze_norm_at * self.section.steps:
+            _freeze_norms(self.system)
+        parts = [next(batches) for _ in range(self.run.section.accumulate)]
+        waited = time.perf_counter() - start
+        parts = [part.to(self.fabric.device) for part in parts]
+        updates = [self.system.updates(self.phase, part) for part in parts]
+        shown: dict[str, float] = {}
+        turn = 0
+        while True:
+            advanced = [self._advance(one, number, turn) for number, one in enumerate(updates)]
+            if advanced[0] is None:
+                break
+            group = advanced[0][0]
+            shown |= self._descend(group, [terms for _, terms in filter(None, advanced)])
+            turn += 1
+        state.step, state.total = state.step + 1, state.total + 1
+        self._average()
+        for name, value in shown.items():
+            state.sums[name] = state.sums.get(name, 0.0) + value
+        state.num_summed += 1
+        self.pace.images += sum(len(part.clean) for part in parts)
+        self.pace.seconds += time.perf_counter() - start
+        self.pace.waited += waited
+        return shown
+
+    def validate(self) -> tuple[dict[str, float], Array]:
+        """Measure the averaged weights; keep them when they are the best of this phase."""
+        state, stop = self.state, self.section.early_stop
+        with self.fabric.autocast():
+            values, picture = self.run.validation.measure(
+                self.average, self.phase, self.fabric.device
+            )
+        for name, total in state.sums.items():
+            values[f"train/{name}"] = total / max(1, state.num_summed)
+        state.sums, state.num_summed = {}, 0
+        for group, optimizer in self.optimizers.items():
+            values[f"lr/{group}"] = optimizer.param_groups[0]["lr"]
+        state.history.append({"step": state.total, "phase": self.phase, "values": values})
+        if stop.metric not in values:
+            raise ParamsError(
+                f"train.{self.run.name}.phases.{self.phase}.early_stop.metric",
+                f"{stop.metric!r} is not measured",
+                f"use one of {', '.join(sorted(values))}",
+            )
+        self._compare(values[stop.metric])
+        self.pace = Pace()
+        return values, picture
+
+    def save(self) -> None:
+        """Write the whole state as one file."""
+        weights = {"model": self._weights(), "average": self.average.state_dict()}
+        moments = {name: one.state_dict()["state"] for name, one in self.optimizers.items()}
+        save_state(self.state_file, self.run.name, self.state, weights, moments)
+
+    def next_phase(self) -> None:
+        """Begin the next phase with the best weights of this one."""
+        path = self.run.best(self.phase)
+        _, tensors = checkpoint.load(path, "weights")
+        checkpoint.load_strictly(self.average, tensors, path)
+        self._fill(tensors)
+        self.state.begin_phase()
+        self._enter_phase()
+        self.save()
+
+    def _enter_phase(self) -> None:
+        """Set the groups of this phase to training, all else to rest, and make the optimizers."""
+        groups = self.system.groups(self.phase)
+        self.system.train()
+        for module in self.system.children():
+            module.eval().requires_grad_(False)
+        for module in groups.values():
+            module.train().requires_grad_(True)
+        wanted, found = sorted(groups), sorted(self.section.optimizers)
+        if wanted != found:
+            raise ParamsError(
+                f"train.{self.run.name}.phases.{self.phase}.optimizers",
+                f"names {found}, the system has {wanted}",
+                "give each group one optimizer",
+            )
+        self.optimizers = {
+            group: make_optimizer(self.section.optimizers[group], module.parameters())
+            for group, module in groups.items()
+        }
+
+    def _advance(self, update: Update, number: int, turn: int) -> tuple[str, Terms] | None:
+        """The next loss of a micro-batch, with torch's randomness a function of where we are."""
+        root, step = self.run.stream.seed, self.state.step
+        torch.manual_seed(seeds.derive(root, "torch", self.phase, step, number, turn) % 2**63)
+        with self.fabric.autocast():
+            return next(update, None)
+
+    def _descend(self, group: str, parts: list[Terms]) -> dict[str, float]:
+        """Backward and step of one group; its terms, averaged over the micro-batches."""
+        optimizer, section = self.optimizers[group], self.section.optimizers[group]
+        parameters, scale = optimizer.param_groups[0]["params"], self.state.scale
+        optimizer.zero_grad(set_to_none=True)
+        for terms in parts:
+            loss = torch.stack(list(terms.values())).sum() / len(parts)
+            self.fabric.backward(loss * scale.value, inputs=parameters)
+        gradients = [one.grad for one in parameters if one.grad is not None]
+        unscale(gradients, scale.value)
+        norm = torch.nn.utils.get_total_norm(gradients)
+        if section.clip_norm:
+            torch.nn.utils.clip_grads_with_norm_(parameters, section.clip_norm, norm)
+        means = [sum(terms[name].detach() for terms in parts) / len(parts) for name in parts[0]]
+        # One wait for the device, not one a term.
+        *values, length = torch.stack([*map(torch.as_tensor, means), norm]).float().tolist()
+        shown = dict(zip(parts[0], values, strict=True))
+        self._check_finite(shown)
+        if self._fits(length):
+            optimizer.param_groups[0]["lr"] = section.lr * rate_at(section.schedule, self._course())
+            optimizer.step()
+        return shown
+
+    def _fits(self, norm: float) -> bool:
+        """Is the gradient finite? Under fp16 a bad one lowers the scale, else it ends the run."""
+        scale, finite = self.state.scale, math.isfinite(norm)
+        if not self.scaled or scale.skipped + 1 == MAX_SKIPPED:
+            self._check_finite({"gradient norm": norm})
+        if self.scaled:
+            scale.update(finite)
+        return finite
+
+    def _course(self) -> Course:
+        state = self.state
+        return Course(
+            state.step,
+            self.section.steps,
+            self.steps_an_epoch,
+            tuple(state.watched),
+            self.section.early_stop.min_delta,
+        )
+
+    def _check_finite(self, values: dict[str, float]) -> None:
+        if not all_finite(values):
+            told = ", ".join(f"{name} {value:g}" for name, value in values.items())
+            raise TrainingError(
+                f"train {self.run.name}, step {self.state.total}",
+                f"not finite: {told}",
+                "lower the learning rate; the last good weights are kept",
+            )
+
+    def _average(self) -> None:
+        """Exponential moving average of weights and running statistics, quicker in the first
+        steps of a phase."""
+        decay = self.run.section.ema_decay
+        decay = min(decay, (1 + self.state.step) / (10 + self.state.step)) if decay else 0.0
+        current = self._weights()
+        floats, targets = [], []
+        for name, value in self.average.state_dict().items():
+            if value.is_floating_point():
+                targets.append(value)
+                floats.append(current[name])
+            else:
+                value.copy_(current[name])
+        with torch.no_grad():
+            torch._foreach_lerp_(targets, floats, 1 - decay)
+
+    def _compare(self, value: float) -> None:
+        self._check_finite({self.section.early_stop.metric: value})
+        state, stop, run = self.state, self.section.early_stop, self.run
+        sign = 1 if stop.mode == "max" else -1
+        state.watched.append(-sign * value)
+        if state.best is None or sign * (value - state.best) > stop.min_delta:
+            state.best, state.best_step, state.bad = value, state.total, 0
+            checkpoint.save_weights(run.best(self.phase), run.section.kind, run.block, self.average)
+        else:
+            state.bad += 1
+
+    def _check_phases(self) -> None:
+        wanted, found = self.run.system.phases, tuple(self.run.section.phases)
+        if sorted(wanted) != sorted(found):
+            raise ParamsError(
+                f"train.{self.run.name}.phases",
+                f"names {', '.join(found)}; the system has {', '.join(wanted)}",
+                "give each phase its block",
+            )
+
+    def _weights(self) -> checkpoint.Tensors:
+        """The tensors of the system under the names that they have without Fabric's wrappers."""
+        own = {name: value for name, value in self.system.named_buffers(recurse=False)}
+        return own | {
+            f"{child}.{name}": value
+            for child, module in self.plain.items()
+            for name, value in module.state_dict().items()
+        }
+
+    def _fill(self, tensors: checkpoint.Tensors) -> None:
+        current = self._weights()
+        with torch.no_grad():
+            for name, value in tensors.items():
+                current[name].copy_(value)
+
+    def _resume(self) -> checkpoint.Tensors:
+        """Fill weights and numbers from the state file, if there is one; the optimizers' part."""
+        if not self.state_file.is_file():
+            return {}
+        self.state, parts = load_state(self.state_file)
+        checkpoint.load_strictly(self.system, parts["model"], self.state_file)
+        checkpoint.load_strictly(self.average, parts["average"], self.state_file)
+        return parts["optimizer"]
+
+
+def _freeze_norms(system: System) -> None:
+    for module in system.modules():
+        if isinstance(module, torch.nn.modules.batchnorm._BatchNorm):
+            module.eval()

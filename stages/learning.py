@@ -1,0 +1,115 @@
+"""The shards that a training learns from: read, and checked against the system."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from pipeline.checkpoint import Tensors
+    from pipeline.corruptions import Recipe
+    from pipeline.samples import Sample
+    from pipeline.shards import ShardManifest
+    from pipeline.stream import Source
+    from pipeline.systems import System
+    from pipeline.training import TrainSection
+
+
+@dataclass(frozen=True)
+class Shards:
+    """One recipe's shards. `fingerprint`: the sha256 of their manifest, which holds all others'."""
+
+    recipe: Recipe
+    place: Path | str
+    manifest: ShardManifest
+    fingerprint: str
+
+    def samples(self, count: int) -> list[Sample]:
+        """`count` of the val split, spread over all of it: neighbours show one photo."""
+        from pipeline.shards import read_samples
+
+        step = -(-self.manifest.num_samples("val") // count)
+        return list(islice(read_samples(self.place, "val"), 0, None, step))
+
+    def source(self, mode: Literal["stored", "fly"], weight: float) -> Source:
+        """For a stream, with what draws their damage."""
+        from pipeline.stream import Source
+
+        whole = self.manifest.profile == "story"  # its tiles went through no step yet
+        draw = (self.recipe if whole else self.recipe.for_clean_tiles()).damage
+        return Source(self.place, draw if mode == "fly" else None, self.recipe.replay, weight)
+
+
+def open_shards(root: Path, params: dict[str, Any], recipe: str, home: str | None) -> Shards:
+    """The shards of a recipe: in data/shards, or under its name in another folder or address."""
+    from pipeline.corruptions import Recipe
+    from pipeline.shards import read_manifest
+
+    place: Path | str = root / "data/shards" / recipe if home is None else f"{home}/{recipe}"
+    loaded = Recipe.load(params, recipe, root / "data/textures")
+    manifest = read_manifest(place)
+    return Shards(loaded, place, manifest, manifest.sha256)
+
+
+def check_fit(system: System, where: str, block: TrainSection, shards: Shards) -> None:
+    """Raises ParamsError where the system cannot learn from the shards as the block says."""
+    from pipeline.augmentation import stream_problems
+    from pipeline.errors import ParamsError
+    from stages.devices import check_channels
+
+    samples = shards.samples(block.val_samples)
+    given = any(sample.story.get("given") for sample in samples)
+    stream = block.stream
+    for problem in stream_problems(f"{where}.stream", stream.mode, stream.augment, given):
+        raise problem
+    if system.tile is not None and stream.crop != system.tile:
+        what = f"{stream.crop} px, but {block.kind} takes tiles of {system.tile} px alone"
+        raise ParamsError(f"params: {where}.stream.crop", what, f"write {system.tile}")
+    if system.needs_mask and given:
+        _check_masks(shards, where)
+    found = {(sample.corrupted.shape[2], sample.clean.shape[2]) for sample in samples}
+    check_channels(system, where, shards.recipe.name, found)
+
+
+def read_warm_start(root: Path, where: str, block: TrainSection) -> Tensors | None:
+    """The weights that `warm_start` names: those of that hash, and of the same kind of system."""
+    from pipeline import checkpoint
+    from pipeline.errors import ParamsError
+    from pipeline.files import sha256_file
+
+    if block.warm_start is None:
+        return None
+    path = root / block.warm_start.path
+    where = f"params: {where}.warm_start"
+    if not path.is_file():
+        raise ParamsError(where, f"{path} is no file", "name a file of weights")
+    if (found := sha256_file(path)) != block.warm_start.sha256:
+        raise ParamsError(where, f"{path} has the sha256 {found}", "write that, if it is meant")
+    meta, tensors = checkpoint.load(path, "weights")
+    if meta.get("system") != block.kind:
+        what = f"{path} holds a {meta.get('system')}, this is a {block.kind}"
+        raise ParamsError(where, what, "name weights of the same kind")
+    return tensors
+
+
+def _check_masks(shards: Shards, where: str) -> None:
+    """Refuse samples without a mask: for a system that learns from masks, they would say that
+    nothing is damaged."""
+    from pipeline.errors import ParamsError
+    from pipeline.samples import tells_no_mask
+    from pipeline.shards import read_stories
+
+    told = [
+        tells_no_mask(one)
+        for split in ("train", "val")
+        for one in read_stories(shards.place, split)
+    ]
+    if any(told):
+        system, recipe = where.removeprefix("train."), shards.recipe.name
+        raise ParamsError(
+            f"params: {where}.recipe: {recipe}",
+            f"{sum(told)} of {len(told)} samples lack a mask, which {system} learns from",
+            "bring the masks, or train a system that needs none",
+        )

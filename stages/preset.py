@@ -1,0 +1,190 @@
+"""`patina preset NAME`: make ready-made settings active in params.yaml; all else stays, comments
+too."""
+
+from __future__ import annotations
+
+import copy
+import io
+import os
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from pipeline.errors import ParamsError
+from stages.console import PARAMS, command, make_app, project_root, read_params, say
+
+HOME = Path(__file__).resolve().parent / "presets"
+OUTSIDE = "PATINA_PHOTOS"
+PLACES = 8  # of dvc.yaml, where a project has none
+ACTIVE = ("train", "evaluate")  # a preset says what is in these, whole, and which recipes in synth
+SECTION = re.compile(r"[a-z]\w*:")
+
+
+def preset_names() -> list[str]:
+    """The presets that there are."""
+    return sorted(path.stem for path in HOME.glob("*.yaml"))
+
+
+@command
+def preset(
+    name: Annotated[str, typer.Argument(help=f"One of {', '.join(preset_names())}.")],
+    photos: Annotated[
+        Path | None,
+        typer.Option(
+            envvar=OUTSIDE,
+            show_envvar=True,
+            help="A folder of photos to use in place of the preset's own source.",
+        ),
+    ] = None,
+) -> None:
+    """Activate systems, recipes and sizes in params.yaml; it is written only when all is valid."""
+    from pipeline.files import write_text
+    from stages.validity import validate_params
+
+    root = project_root()
+    read_params(root)  # what is wrong with it is told before anything is merged into it
+    chosen = _read(name)
+    yaml = _round_trip()
+    params = yaml.load((root / PARAMS).read_text(encoding="utf-8"))
+    _apply(params, chosen, _find_photos(chosen, photos))
+    _fill_reads(params, root)
+    text = _dump(params)
+    problems = validate_params(root, _plain(text))
+    if problems:
+        lines = [line for problem in problems for line in problem.lines]
+        raise ParamsError(f"preset {name}", "; ".join(lines), "params.yaml was left as it was")
+    write_text(root / PARAMS, text)
+    say(f"params.yaml: {', '.join(params['train'])}, on {', '.join(_sources(params))}")
+    say("next: `patina check` tells what it costs here, `./run demo` or `dvc repro` does it")
+
+
+def merge(base: Any, changes: Mapping[str, Any]) -> None:
+    """Put `changes` into the map `base`, key by key; lists and plain values are replaced."""
+    for key, value in changes.items():
+        if isinstance(value, Mapping) and isinstance(base.get(key), Mapping):
+            merge(base[key], value)
+        else:
+            base[key] = copy.deepcopy(value)  # else YAML would name it and refer to it
+
+
+def prune(base: Any, wanted: Mapping[str, Any]) -> None:
+    """Take out of the map `base`, and of the maps in it, every key that `wanted` does not have."""
+    for key in [one for one in base if one not in wanted]:
+        del base[key]
+    for key, value in wanted.items():
+        if isinstance(value, Mapping) and isinstance(base.get(key), Mapping):
+            prune(base[key], value)
+
+
+def _apply(params: Any, chosen: Mapping[str, Any], photos: Path | None) -> None:
+    """Merge a preset: its recipes, the sizes for photos from outside, its params; the sections that
+    say what is active are replaced."""
+    wanted, recipes = chosen["params"], chosen["recipes"]
+    prune(params["synth"], dict.fromkeys(recipes))
+    merge(params["synth"], {name: None for name in recipes if name not in params["synth"]})
+    for section in ACTIVE:
+        prune(params[section], wanted[section])
+    merge(params["recipes"], recipes)
+    if photos is None:
+        merge(
+            params["sources"],
+            {k: v for k, v in chosen["sources"].items() if k not in params["sources"]},
+        )
+    else:
+        merge(params["sources"], {"folder": {"path": str(photos)}})
+        for name in recipes:
+            merge(params["recipes"][name], chosen["outside"]["recipe"])
+    merge(params, wanted)
+
+
+def _find_photos(chosen: Mapping[str, Any], photos: Path | None) -> Path | None:
+    """The folder of photos to use, if one is named: that part of the outside photos that the preset
+    is for, or, named by --photos, the folder itself."""
+    if photos is None:
+        return None
+    part = photos / chosen["outside"]["below"]
+    found = part if os.environ.get(OUTSIDE) == str(photos) and part.is_dir() else photos
+    if not found.is_dir():
+        raise ParamsError(f"--photos {photos}", "is no folder", "name a folder of photos")
+    return found.resolve()
+
+
+def _fill_reads(params: Any, root: Path) -> None:
+    """``synth.<recipe>.reads`` of each active recipe, for dvc."""
+    from pipeline.corruptions import Recipe
+    from stages.recipes import count_places, reads_of
+
+    plain = _plain(_dump(params))
+    for recipe in params["synth"]:
+        wanted = reads_of(Recipe.load(plain, recipe, None), count_places(root) or PLACES)
+        if params["synth"][recipe] is None or list(params["synth"][recipe]["reads"]) != wanted:
+            params["synth"][recipe] = {"reads": wanted}
+
+
+def _dump(params: Any) -> str:
+    """params.yaml's text: ruamel loses the free lines after the last keys of sections."""
+    text = io.StringIO()
+    _round_trip().dump(params, text)
+    lines: list[str] = []
+    for line in text.getvalue().splitlines():
+        if SECTION.match(line):
+            comments = next((n for n, one in enumerate(reversed(lines)) if one[:1] != "#"), 0)
+            place = len(lines) - comments
+            if place and lines[place - 1]:
+                lines.insert(place, "")
+        lines.append(line)
+    return "\n".join(lines) + "\n"
+
+
+def _plain(text: str) -> dict[str, Any]:
+    from ruamel.yaml import YAML
+
+    plain: dict[str, Any] = YAML(typ="safe", pure=True).load(text)
+    return plain
+
+
+def _read(name: str) -> Any:
+    """A preset file: its ``recipes`` with their sources and sizes, what each of them gets for photos
+    from ``outside``, ``sources`` to add where there are none of that name, ``params`` to merge."""
+    from pipeline.complaints import did_you_mean
+
+    names = preset_names()
+    if name not in names:
+        raise ParamsError(
+            f"preset {name!r}",
+            "is not known",
+            f"use one of {', '.join(names)}{did_you_mean(name, names)}",
+        )
+    return _round_trip().load((HOME / f"{name}.yaml").read_text(encoding="utf-8"))
+
+
+def _round_trip() -> Any:
+    """A parser that keeps comments, quotes, order and line breaks."""
+    from ruamel.yaml import YAML
+
+    yaml = YAML()
+    yaml.width, yaml.preserve_quotes = 4096, True
+    yaml.representer.add_representer(
+        type(None), lambda shown, _: shown.represent_scalar("tag:yaml.org,2002:null", "null")
+    )
+    return yaml
+
+
+def _sources(params: Any) -> Iterator[str]:
+    """The sources of the active recipes."""
+    found = {
+        source: None
+        for recipe in params["synth"]
+        for source in params["recipes"][recipe]["sources"]
+    }
+    for source in found:
+        path = f" ({params['sources']['folder']['path']})" if source == "folder" else ""
+        yield f"{source}{path}"
+
+
+app = make_app(preset, "preset")
+if __name__ == "__main__":
+    app()
