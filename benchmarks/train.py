@@ -14,10 +14,10 @@ from benchmarks._timing import interleaved, one_thread, row
 from pipeline import seeds
 from pipeline.config import load_params, section
 from pipeline.precision import resolve_precision
+from pipeline.runs import Run, TrainSection
 from pipeline.stream import Batch
 from pipeline.systems import System, make_system
 from pipeline.trainer import Trainer
-from pipeline.training import Run, TrainSection
 from pipeline.validation import Validation
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -11,7 +11,7 @@ import torch
 from lightning_fabric.plugins.precision import MixedPrecision, Precision
 
 PrecisionName = Literal["auto", "fp32", "bf16", "fp16"]
-FIRST_SCALE = 2.0**16
+FIRST_SCALE = 2.0**13  # ten halvings lead to 8: sums over pictures need no more than 128
 GROWTH_STEPS = 2000  # good steps after which the scale is tried twice as large
 MAX_SKIPPED = 10  # steps in a row; then the gradients are bad at any scale
 
@@ -27,10 +27,11 @@ class HalfPrecision(MixedPrecision):
 
 @dataclass
 class LossScale:
-    """Micikevicius et al. 2018, "Mixed precision training": losses are multiplied by `value`, so
-    that their gradients fit into float16; it is halved when they do not."""
+    """Micikevicius et al. 2018, "Mixed precision training": the losses of a group of weights are
+    multiplied by `value`, so that their gradients fit into float16; it is halved when they do
+    not."""
 
-    value: float = 1.0
+    value: float = FIRST_SCALE
     good: int = 0  # steps since it changed
     skipped: int = 0  # steps in a row
 
@@ -58,11 +59,6 @@ def make_precision(name: str, device: str) -> Precision:
     if name == "fp16":
         return HalfPrecision(device)
     return MixedPrecision("bf16-mixed", device) if name == "bf16" else Precision()
-
-
-def first_scale(name: str) -> LossScale:
-    """The loss scale that a resolved precision begins with."""
-    return LossScale(FIRST_SCALE if name == "fp16" else 1.0)
 
 
 def unscale(gradients: Sequence[torch.Tensor], scale: float) -> None:

@@ -21,7 +21,11 @@ COUNTS = ("mask.tp", "mask.fp", "mask.fn")
 
 def summarize(rows: Sequence[Row]) -> dict[str, Any]:
     """Means over samples for each picture name, micro-averaged mask scores, and how many there
-    were. Samples without a mask are counted in `mask_missing_count`, which is there if they are."""
+    were. Samples without a mask are counted in `mask_missing_count`, which is there if they are.
+
+    An undamaged input has the clip of PSNR, 100 dB, which a few of carry the mean: where there are
+    some, `damaged` holds the means over the others, and `undamaged_count` how many there are.
+    """
     covered = [row["covered"] for row in rows if row["covered"] is not None]
     summary: dict[str, Any] = {
         "num_samples": len(rows),
@@ -30,16 +34,11 @@ def summarize(rows: Sequence[Row]) -> dict[str, Any]:
     if len(covered) < len(rows):
         summary["mask_missing_count"] = len(rows) - len(covered)
     for name in picture_names(rows):
-        prefix = f"{name}."
-        columns = [
-            {
-                key.removeprefix(prefix): value
-                for key, value in row.items()
-                if key.startswith(prefix)
-            }
-            for row in rows
-        ]
-        summary[name] = {key: _rounded(value) for key, value in metrics.aggregate(columns).items()}
+        summary[name] = _means(rows, name)
+    damaged = [row for row in rows if row["input.psnr"] < metrics.PSNR_CLIP]
+    if 0 < len(damaged) < len(rows):
+        summary["damaged"] = {name: _means(damaged, name) for name in picture_names(rows)}
+        summary["undamaged_count"] = len(rows) - len(damaged)
     if rows and COUNTS[0] in rows[0]:
         known = [row for row in rows if row[COUNTS[0]] is not None]
         counts = [metrics.MaskCounts(*(row[name] for name in COUNTS)) for row in known]
@@ -65,6 +64,16 @@ def picture_names(rows: Sequence[Row]) -> list[str]:
         key.split(".")[0] for row in rows[:1] for key in row if key.endswith(".psnr")
     )
     return [*(name for name in OWN if name in found), *(name for name in found if name not in OWN)]
+
+
+def _means(rows: Sequence[Row], name: str) -> dict[str, float | None]:
+    """Over the columns of one picture."""
+    prefix = f"{name}."
+    columns = [
+        {key.removeprefix(prefix): value for key, value in row.items() if key.startswith(prefix)}
+        for row in rows
+    ]
+    return {key: _rounded(value) for key, value in metrics.aggregate(columns).items()}
 
 
 def _rounded(value: float | None) -> float | None:

@@ -16,26 +16,28 @@ from pipeline.precision import LossScale
 
 @dataclass
 class State:
-    """All but the tensors. `phase`: its number; `step` within it, `total` over all phases; `best`
-    and `bad` (validations without a gain) are of the phase; `sums`: loss terms since the last
-    validation."""
+    """All but the tensors. `phase`: its number; `step` within it, `total` over all phases. Of the
+    phase are `best`, `gained` (the last value that was a gain of more than min_delta) and `bad`
+    (validations since). `sums`: loss terms since the last validation; `scales`: fp16's, by group.
+    """
 
     phase: int = 0
     step: int = 0
     total: int = 0
     best: float | None = None
     best_step: int = 0
+    gained: float | None = None
     bad: int = 0
     sums: dict[str, float] = field(default_factory=dict)
     num_summed: int = 0
     watched: list[float] = field(default_factory=list)
     history: list[dict[str, Any]] = field(default_factory=list)
-    scale: LossScale = field(default_factory=LossScale)
+    scales: dict[str, LossScale] = field(default_factory=dict)
 
     def begin_phase(self) -> None:
         """The next phase, from its first step."""
         self.phase, self.step, self.bad = self.phase + 1, 0, 0
-        self.best, self.best_step = None, 0
+        self.best, self.gained, self.best_step = None, None, 0
         self.sums, self.num_summed, self.watched = {}, 0, []
 
 
@@ -62,14 +64,23 @@ def load_state(path: Path) -> tuple[State, dict[str, Tensors]]:
         part, rest = name.split(".", 1)
         parts.setdefault(part, {})[rest] = value
     numbers = meta["state"]
-    return State(**{**numbers, "scale": LossScale(**numbers["scale"])}), parts
+    scales = {group: LossScale(**scale) for group, scale in numbers["scales"].items()}
+    return State(**{**numbers, "scales": scales}), parts
 
 
 def load_moments(optimizer: torch.optim.Optimizer, group: str, tensors: Tensors) -> None:
-    """Fill an optimizer with the saved moments of its group."""
+    """Fill an optimizer with the saved moments of its group.
+
+    They are laid out in memory as their parameters are: fused optimizers walk through both at once,
+    and a file knows no layout.
+    """
+    parameters = optimizer.param_groups[0]["params"]
     moments: dict[int, Tensors] = {}
     for name, value in tensors.items():
         owner, number, key = name.rsplit(".", 2)
         if owner == group:
+            like = parameters[int(number)]
+            if value.shape == like.shape:
+                value = torch.empty_like(like).copy_(value)
             moments.setdefault(int(number), {})[key] = value
     optimizer.load_state_dict({**optimizer.state_dict(), "state": moments})

@@ -28,10 +28,10 @@ class ScheduleSection(Section):
     """`warmup_steps` rise linearly to the highest rate; then, as shares of it and never below
     `floor`:
 
-    `constant`: all of it. `exponential`: times `gamma` an epoch. `cosine`: half a wave down to
-    `floor` at the last step. `warm_restarts` (Loshchilov and Hutter 2017): half waves, the first of
-    `period` epochs, each `growth` times as long as the last. `plateau`: times `gamma` whenever
-    `patience` validations in a row brought no gain in the metric of early stopping.
+    `constant`: all of it. `exponential`: times `gamma` an epoch, a little each step. `cosine`: half
+    a wave down to `floor` at the last step. `warm_restarts` (Loshchilov and Hutter 2017): half
+    waves, the first of `period` epochs, each `growth` times as long as the last. `plateau`: times `gamma` whenever more
+    than `patience` validations in a row brought no gain in the metric of early stopping.
     """
 
     name: Literal["constant", "exponential", "cosine", "warm_restarts", "plateau"]
@@ -95,7 +95,7 @@ def rate_at(section: ScheduleSection, course: Course) -> float:
     floor = section.floor or 0.0
     if section.name == "exponential":
         assert section.gamma is not None
-        return max(floor, math.pow(section.gamma, course.step / course.steps_an_epoch))
+        return max(floor, math.pow(section.gamma, step / course.steps_an_epoch))
     if section.name == "plateau":
         assert section.gamma is not None and section.patience is not None
         drops = num_drops(course.watched, section.patience, course.min_delta)
@@ -109,15 +109,15 @@ def rate_at(section: ScheduleSection, course: Course) -> float:
 
 
 def num_drops(watched: Sequence[float], patience: int, min_delta: float) -> int:
-    """How often `patience` values in a row were no better (lower by more than `min_delta`) than the
-    best before them; each drop begins to count anew."""
+    """How often more than `patience` values in a row were no better (lower by more than
+    `min_delta`) than the best before them; each drop begins to count anew."""
     best, bad, drops = math.inf, 0, 0
     for value in watched:
         if value < best - min_delta:
             best, bad = value, 0
         else:
             bad += 1
-        if bad == patience:
+        if bad > patience:
             bad, drops = 0, drops + 1
     return drops
 

@@ -38,7 +38,8 @@ def brief(root: int, *purpose: str | int) -> np.random.Generator:
     """As `rng`, of the same quality in a third of the time, but with other numbers: for what is
     drawn and not kept, as damage on the fly is. Three words of SHA-256 are the state that SFC64
     starts from, where `rng` spreads one over as much by numpy's SeedSequence."""
-    return np.random.Generator(np.random.SFC64(_Words(_spell([root, *purpose]))))
+    words = _Words(_spell([root, *purpose]))
+    return np.random.Generator(np.random.SFC64(words))  # type: ignore[arg-type]  # numpy's stub
 
 
 class _Words(np.random.bit_generator.ISeedSequence):

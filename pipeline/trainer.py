@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import itertools
 import math
+import os
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import torch
 from lightning_fabric import Fabric
@@ -18,20 +19,19 @@ from pipeline import checkpoint, seeds
 from pipeline.errors import ParamsError, TrainingError
 from pipeline.precision import (
     MAX_SKIPPED,
+    LossScale,
     all_finite,
-    first_scale,
     make_precision,
     resolve_precision,
     unscale,
 )
 from pipeline.run_state import State, load_moments, load_state, save_state
+from pipeline.runs import PhaseSection, Run
 from pipeline.samples import Array
 from pipeline.schedules import Course, make_optimizer, rate_at
 from pipeline.stream import Batch, load, prefetch
 from pipeline.systems import System, Terms
-
-if TYPE_CHECKING:
-    from pipeline.training import PhaseSection, Run
+from pipeline.validation import value_names
 
 Update = Iterator[tuple[str, Terms]]
 
@@ -57,13 +57,14 @@ class Trainer:
         self.run, self.state_file = run, state_file
         section = run.section
         precision = resolve_precision(section.precision, run.device)
+        if section.deterministic:
+            os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # or cuBLAS refuses
         torch.use_deterministic_algorithms(section.deterministic)
         self.fabric = Fabric(
             accelerator="cuda" if run.device == "cuda" else "cpu",
             devices=1,
             plugins=[make_precision(precision, run.device)],
         )
-        self._check_phases()
         if run.warm is not None:
             assert section.warm_start is not None
             checkpoint.load_strictly(run.system, run.warm, Path(section.warm_start.path))
@@ -72,7 +73,7 @@ class Trainer:
         self.plain = dict(self.system.named_children())
         self.steps_an_epoch = max(1.0, run.stream.num_batches() / section.accumulate)
         self.scaled = precision == "fp16"
-        self.state = State(scale=first_scale(precision))
+        self.state = State()
         self.pace = Pace()
         parts = self._resume()
         compiled = section.compile == "on" or (section.compile == "auto" and run.device == "cuda")
@@ -96,9 +97,17 @@ class Trainer:
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[Iterator[Batch]]:
-        """The stream's batches from where the state stands; its loaders end with the context."""
+        """The stream's batches, on the device, from where the state stands; its loaders end with
+        the context."""
         first = self.state.total * self.run.section.accumulate
-        yield prefetch(load(self.run.stream, first, self.run.num_workers), self.fabric.device)
+        loaded = load(self.run.stream, first, self.run.num_workers)
+        batches = prefetch(loaded, self.fabric.device)
+        try:
+            yield batches
+        finally:
+            for one in (batches, loaded):
+                if isinstance(one, Generator):
+                    one.close()
 
     def step(self, batches: Iterator[Batch]) -> dict[str, float]:
         """One optimizer step for each group, over `accumulate` micro-batches."""
@@ -106,18 +115,16 @@ class Trainer:
         if state.step >= self.section.freeze_norm_at * self.section.steps:
             _freeze_norms(self.system)
         parts = [next(batches) for _ in range(self.run.section.accumulate)]
-        waited = time.perf_counter() - start
-        parts = [part.to(self.fabric.device) for part in parts]
+        self.pace.waited += time.perf_counter() - start
         updates = [self.system.updates(self.phase, part) for part in parts]
         shown: dict[str, float] = {}
-        turn = 0
-        while True:
-            advanced = [self._advance(one, number, turn) for number, one in enumerate(updates)]
-            if advanced[0] is None:
+        for turn in itertools.count():
+            terms = self._descend(updates, turn)
+            if terms is None:
                 break
-            group = advanced[0][0]
-            shown |= self._descend(group, [terms for _, terms in filter(None, advanced)])
-            turn += 1
+            shown |= terms
+        if state.step == 0:
+            self._check_metric(shown)
         state.step, state.total = state.step + 1, state.total + 1
         self._average()
         for name, value in shown.items():
@@ -125,7 +132,6 @@ class Trainer:
         state.num_summed += 1
         self.pace.images += sum(len(part.clean) for part in parts)
         self.pace.seconds += time.perf_counter() - start
-        self.pace.waited += waited
         return shown
 
     def validate(self) -> tuple[dict[str, float], Array]:
@@ -140,13 +146,8 @@ class Trainer:
         state.sums, state.num_summed = {}, 0
         for group, optimizer in self.optimizers.items():
             values[f"lr/{group}"] = optimizer.param_groups[0]["lr"]
+        self._check_finite(values)
         state.history.append({"step": state.total, "phase": self.phase, "values": values})
-        if stop.metric not in values:
-            raise ParamsError(
-                f"train.{self.run.name}.phases.{self.phase}.early_stop.metric",
-                f"{stop.metric!r} is not measured",
-                f"use one of {', '.join(sorted(values))}",
-            )
         self._compare(values[stop.metric])
         self.pace = Pace()
         return values, picture
@@ -175,13 +176,6 @@ class Trainer:
             module.eval().requires_grad_(False)
         for module in groups.values():
             module.train().requires_grad_(True)
-        wanted, found = sorted(groups), sorted(self.section.optimizers)
-        if wanted != found:
-            raise ParamsError(
-                f"train.{self.run.name}.phases.{self.phase}.optimizers",
-                f"names {found}, the system has {wanted}",
-                "give each group one optimizer",
-            )
         self.optimizers = {
             group: make_optimizer(self.section.optimizers[group], module.parameters())
             for group, module in groups.items()
@@ -194,36 +188,57 @@ class Trainer:
         with self.fabric.autocast():
             return next(update, None)
 
-    def _descend(self, group: str, parts: list[Terms]) -> dict[str, float]:
-        """Backward and step of one group; its terms, averaged over the micro-batches."""
-        optimizer, section = self.optimizers[group], self.section.optimizers[group]
-        parameters, scale = optimizer.param_groups[0]["params"], self.state.scale
-        optimizer.zero_grad(set_to_none=True)
-        for terms in parts:
-            loss = torch.stack(list(terms.values())).sum() / len(parts)
+    def _descend(self, updates: list[Update], turn: int) -> dict[str, float] | None:
+        """Backward, one micro-batch after another, and the step of the group whose turn it is; its
+        terms, averaged over the micro-batches. None when the generators are through."""
+        parts: list[Terms] = []
+        for number, update in enumerate(updates):
+            advanced = self._advance(update, number, turn)
+            if advanced is None:
+                return None
+            group, terms = advanced
+            optimizer = self.optimizers[group]
+            parameters, scale = optimizer.param_groups[0]["params"], self._scale(group)
+            if not parts:
+                optimizer.zero_grad(set_to_none=True)
+            loss = torch.stack(list(terms.values())).sum() / len(updates)
             self.fabric.backward(loss * scale.value, inputs=parameters)
+            parts.append({name: term.detach() for name, term in terms.items()})
         gradients = [one.grad for one in parameters if one.grad is not None]
         unscale(gradients, scale.value)
+        return self._step_group(group, gradients, parts)
+
+    def _step_group(
+        self, group: str, gradients: list[torch.Tensor], parts: list[Terms]
+    ) -> dict[str, float]:
+        """Clip and step, if all is finite."""
+        optimizer, section = self.optimizers[group], self.section.optimizers[group]
         norm = torch.nn.utils.get_total_norm(gradients)
         if section.clip_norm:
+            parameters = optimizer.param_groups[0]["params"]
             torch.nn.utils.clip_grads_with_norm_(parameters, section.clip_norm, norm)
-        means = [sum(terms[name].detach() for terms in parts) / len(parts) for name in parts[0]]
+        means = [torch.stack([terms[name] for terms in parts]).mean() for name in parts[0]]
         # One wait for the device, not one a term.
-        *values, length = torch.stack([*map(torch.as_tensor, means), norm]).float().tolist()
+        *values, length = torch.stack([*means, norm]).float().tolist()
         shown = dict(zip(parts[0], values, strict=True))
         self._check_finite(shown)
-        if self._fits(length):
-            optimizer.param_groups[0]["lr"] = section.lr * rate_at(section.schedule, self._course())
+        optimizer.param_groups[0]["lr"] = section.lr * rate_at(section.schedule, self._course())
+        if self._fits(group, length):
             optimizer.step()
         return shown
 
-    def _fits(self, norm: float) -> bool:
+    def _scale(self, group: str) -> LossScale:
+        """fp16's scale of a group; 1 in all other precisions."""
+        if not self.scaled:
+            return LossScale(1.0)
+        return self.state.scales.setdefault(group, LossScale())
+
+    def _fits(self, group: str, norm: float) -> bool:
         """Is the gradient finite? Under fp16 a bad one lowers the scale, else it ends the run."""
-        scale, finite = self.state.scale, math.isfinite(norm)
+        scale, finite = self._scale(group), math.isfinite(norm)
         if not self.scaled or scale.skipped + 1 == MAX_SKIPPED:
             self._check_finite({"gradient norm": norm})
-        if self.scaled:
-            scale.update(finite)
+        scale.update(finite)
         return finite
 
     def _course(self) -> Course:
@@ -262,23 +277,29 @@ class Trainer:
             torch._foreach_lerp_(targets, floats, 1 - decay)
 
     def _compare(self, value: float) -> None:
-        self._check_finite({self.section.early_stop.metric: value})
+        """Keep the averaged weights if they are the best; count how long nothing was gained."""
         state, stop, run = self.state, self.section.early_stop, self.run
         sign = 1 if stop.mode == "max" else -1
         state.watched.append(-sign * value)
-        if state.best is None or sign * (value - state.best) > stop.min_delta:
-            state.best, state.best_step, state.bad = value, state.total, 0
+        if state.best is None or sign * (value - state.best) > 0:
+            state.best, state.best_step = value, state.total
             checkpoint.save_weights(run.best(self.phase), run.section.kind, run.block, self.average)
+        if state.gained is None or sign * (value - state.gained) > stop.min_delta:
+            state.gained, state.bad = value, 0
         else:
             state.bad += 1
 
-    def _check_phases(self) -> None:
-        wanted, found = self.run.system.phases, tuple(self.run.section.phases)
-        if sorted(wanted) != sorted(found):
+    def _check_metric(self, terms: dict[str, float]) -> None:
+        """Refuse to early-stop by what validation will not give, after the first step, which tells
+        the names of the terms."""
+        known = value_names(terms, self.run.validation.keeps, self.run.validation.masks)
+        known += [f"train/{name}" for name in terms]
+        metric = self.section.early_stop.metric
+        if metric not in known:
             raise ParamsError(
-                f"train.{self.run.name}.phases",
-                f"names {', '.join(found)}; the system has {', '.join(wanted)}",
-                "give each phase its block",
+                f"params: train.{self.run.name}.phases.{self.phase}.early_stop.metric",
+                f"{metric!r} is not measured",
+                f"use one of {', '.join(known)}",
             )
 
     def _weights(self) -> checkpoint.Tensors:

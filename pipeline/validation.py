@@ -62,6 +62,11 @@ class Validation:
         return values, images.sheet(shown)
 
     @property
+    def masks(self) -> bool:
+        """Is of any sample known what is damaged?"""
+        return any(not sample.mask_missing for sample in self.samples)
+
+    @property
     def keeps(self) -> bool:
         """Has any sample something to preserve?"""
         return any(sample.keep is not None for sample in self.samples)

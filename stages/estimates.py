@@ -133,8 +133,8 @@ def estimate_train(params: dict[str, Any], name: str) -> str:
     import torch
 
     from pipeline.config import read_seed, section
+    from pipeline.runs import TrainSection
     from pipeline.systems import count_parameters, make_system
-    from pipeline.training import TrainSection
 
     block = section(params, f"train.{name}", TrainSection)
     system, _ = make_system(name, params, read_seed(params), block.kind)

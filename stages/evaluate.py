@@ -46,10 +46,13 @@ def evaluate(
         return
     folder = out or root / "reports/systems" / pair
     summary = _measure(root, pair, block, name, job, folder)
-    before, after = summary["input"]["psnr"], summary["composite"]["psnr"]
+    shown = summary.get("damaged", summary)  # 100 dB of those that are whole would hide the rest
+    before, after = shown["input"]["psnr"], shown["composite"]["psnr"]
     score, missing = summary.get("mask", {}).get("f1"), summary.get("mask_missing_count")
     found = "" if score is None else f", mask F1 {score:.3f}"
     found += f"; {missing} of {summary['num_samples']} samples have no mask" if missing else ""
+    whole = summary.get("undamaged_count")
+    found += f"; {whole} of {summary['num_samples']} samples are undamaged" if whole else ""
     say(f"{pair}: {before:.2f} dB before, {after:.2f} dB after{found} ({folder}/metrics.json)")
 
 

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from pipeline.errors import PipelineError
+
 if TYPE_CHECKING:
     from pipeline.checkpoint import Tensors
     from pipeline.corruptions import Recipe
+    from pipeline.runs import TrainSection
     from pipeline.samples import Sample
     from pipeline.shards import ShardManifest
     from pipeline.stream import Source
     from pipeline.systems import System
-    from pipeline.training import TrainSection
 
 
 @dataclass(frozen=True)
@@ -25,13 +27,17 @@ class Shards:
     place: Path | str
     manifest: ShardManifest
     fingerprint: str
+    kept: dict[int, list[Sample]] = field(default_factory=dict)
 
     def samples(self, count: int) -> list[Sample]:
-        """`count` of the val split, spread over all of it: neighbours show one photo."""
+        """`count` of the val split, spread over all of it: neighbours show one photo. They are read
+        once."""
         from pipeline.shards import read_samples
 
-        step = -(-self.manifest.num_samples("val") // count)
-        return list(islice(read_samples(self.place, "val"), 0, None, step))
+        if count not in self.kept:
+            step = -(-self.manifest.num_samples("val") // count)
+            self.kept[count] = list(islice(read_samples(self.place, "val"), 0, None, step))
+        return self.kept[count]
 
     def source(self, mode: Literal["stored", "fly"], weight: float) -> Source:
         """For a stream, with what draws their damage."""
@@ -39,17 +45,68 @@ class Shards:
 
         whole = self.manifest.profile == "story"  # its tiles went through no step yet
         draw = (self.recipe if whole else self.recipe.for_clean_tiles()).damage
-        return Source(self.place, draw if mode == "fly" else None, self.recipe.replay, weight)
+        return Source(
+            self.place,
+            draw if mode == "fly" else None,
+            self.recipe.replay,
+            weight,
+            self.fingerprint,
+        )
+
+
+def training_problems(root: Path, params: dict[str, Any], name: str) -> list[Any]:
+    """What a training's block asks for that its system does not have, or that is not there: phases,
+    groups of weights, the side of crops, weights to start from."""
+    from pipeline.config import read_seed, section
+    from pipeline.errors import ParamsError
+    from pipeline.runs import TrainSection
+    from pipeline.systems import make_system
+
+    block = section(params, f"train.{name}", TrainSection)
+    system, _ = make_system(name, params, read_seed(params), block.kind)
+    where, problems = f"params: train.{name}", []
+    phases = _name_problem(f"{where}.phases", list(block.phases), list(system.phases))
+    problems += phases
+    for phase in () if phases else system.phases:
+        found = list(block.phases[phase].optimizers)
+        place = f"{where}.phases.{phase}.optimizers"
+        problems += _name_problem(place, found, list(system.groups(phase)))
+    if system.tile is not None and block.stream.crop != system.tile:
+        what = f"{block.stream.crop} px, but {block.kind} takes tiles of {system.tile} px alone"
+        problems.append(ParamsError(f"{where}.stream.crop", what, f"write {system.tile}"))
+    try:
+        read_warm_start(root, f"train.{name}", block)
+    except PipelineError as error:
+        problems.append(error)
+    return problems
+
+
+def _name_problem(where: str, found: list[str], wanted: list[str]) -> list[Any]:
+    from pipeline.errors import ParamsError
+
+    if sorted(found) == sorted(wanted):
+        return []
+    what = f"names {', '.join(found) or 'nothing'}; the system has {', '.join(wanted)}"
+    return [ParamsError(where, what, "give each its block, under its name")]
 
 
 def open_shards(root: Path, params: dict[str, Any], recipe: str, home: str | None) -> Shards:
     """The shards of a recipe: in data/shards, or under its name in another folder or address."""
+    from pipeline.addresses import is_address, join
     from pipeline.corruptions import Recipe
+    from pipeline.errors import ShardError
     from pipeline.shards import read_manifest
 
-    place: Path | str = root / "data/shards" / recipe if home is None else f"{home}/{recipe}"
+    place: Path | str = (
+        root / "data/shards" / recipe
+        if home is None
+        else join(home if is_address(home) else Path(home), recipe)
+    )
     loaded = Recipe.load(params, recipe, root / "data/textures")
     manifest = read_manifest(place)
+    if manifest.recipe != recipe:
+        what = f"holds shards of {manifest.recipe}, not of {recipe}"
+        raise ShardError(place, what, f"run `patina synth {recipe}`")
     return Shards(loaded, place, manifest, manifest.sha256)
 
 
@@ -64,9 +121,16 @@ def check_fit(system: System, where: str, block: TrainSection, shards: Shards) -
     stream = block.stream
     for problem in stream_problems(f"{where}.stream", stream.mode, stream.augment, given):
         raise problem
-    if system.tile is not None and stream.crop != system.tile:
-        what = f"{stream.crop} px, but {block.kind} takes tiles of {system.tile} px alone"
-        raise ParamsError(f"params: {where}.stream.crop", what, f"write {system.tile}")
+    hidden = stream.mode == "fly" and shards.manifest.profile != "story"
+    if hidden and any(sample.keep is not None for sample in samples):
+        what = "fly, but what must be kept is drawn on both pictures, which these shards hold drawn"
+        step = f"write mode: stored, or recipes.{shards.recipe.name}.profile: story"
+        raise ParamsError(f"params: {where}.stream.mode", what, step)
+    sides = {side for sample in samples for side in sample.clean.shape[:2]}
+    if system.tile is not None and sides != {system.tile}:
+        what = f"{block.kind} is validated on tiles of {system.tile} px, not {max(sides)}"
+        recipe = f"params: recipes.{shards.recipe.name}.val.side"
+        raise ParamsError(recipe, what, f"write {system.tile}, or name another recipe")
     if system.needs_mask and given:
         _check_masks(shards, where)
     found = {(sample.corrupted.shape[2], sample.clean.shape[2]) for sample in samples}

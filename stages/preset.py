@@ -87,6 +87,8 @@ def _apply(params: Any, chosen: Mapping[str, Any], photos: Path | None) -> None:
     merge(params["synth"], {name: None for name in recipes if name not in params["synth"]})
     for section in ACTIVE:
         prune(params[section], wanted[section])
+    for name in [one for one in params["systems"] if one not in wanted["systems"]]:
+        del params["systems"][name]  # a variant, whose kind its training told
     merge(params["recipes"], recipes)
     if photos is None:
         merge(
@@ -147,8 +149,8 @@ def _plain(text: str) -> dict[str, Any]:
 
 
 def _read(name: str) -> Any:
-    """A preset file: its ``recipes`` with their sources and sizes, what each of them gets for photos
-    from ``outside``, ``sources`` to add where there are none of that name, ``params`` to merge."""
+    """A preset file: its ``recipes`` with their sources and sizes, what each of them gets for
+    photos from ``outside``, ``sources`` to add where none has their name, ``params`` to merge."""
     from pipeline.complaints import did_you_mean
 
     names = preset_names()

@@ -3,6 +3,7 @@ stopped."""
 
 from __future__ import annotations
 
+import json
 import logging
 import shutil
 from collections.abc import Callable
@@ -21,13 +22,13 @@ from stages.console import (
     stop_politely,
 )
 from stages.devices import choose_device, choose_workers
-from stages.learning import check_fit, open_shards, read_warm_start
+from stages.learning import check_fit, open_shards, read_warm_start, training_problems
 from stages.recipes import family_files, inputs_of
 from stages.usage import MAX_WORKERS
 
 if TYPE_CHECKING:
+    from pipeline.runs import Run, Told
     from pipeline.samples import Array
-    from pipeline.training import Run, Told
 
 
 @command
@@ -52,7 +53,7 @@ def train(
     ] = None,
 ) -> None:
     """Train a system; keeps its best and last weights, its curves and validation pictures."""
-    from pipeline import training
+    from pipeline import runs, training
     from stages.workspace import finish, workspace
 
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it announces its precision
@@ -68,10 +69,10 @@ def train(
             state = training.train(run, Tracker(work, show, stopping))
         models = work / "models"
         models.mkdir(exist_ok=True)
-        for path in [*(run.best(phase) for phase in run.system.phases), work / training.LAST]:
+        for path in [*(run.best(phase) for phase in run.system.phases), work / runs.LAST]:
             shutil.copyfile(path, models / path.name)
         _finish_curves(work, state.history)
-        finish(root, work, {"models": (target, training.BEST), "training": (curves, None)})
+        finish(root, work, {"models": (target, runs.BEST), "training": (curves, None)})
     metric = run.section.phases[run.system.phases[-1]].early_stop.metric
     say(f"{system}: best {metric} {state.best:.4g} at step {state.best_step}")
 
@@ -87,12 +88,14 @@ def make_run(
     """All that a training needs, from params, its work folder still to be set; the code files and
     the inputs that its result depends on."""
     from pipeline.config import read_seed, section
+    from pipeline.runs import Run, TrainSection
     from pipeline.stream import Stream
     from pipeline.systems import make_system
-    from pipeline.training import Run, TrainSection
     from pipeline.validation import Validation
 
     block = section(params, f"train.{name}", TrainSection)
+    for problem in training_problems(root, params, name):
+        raise problem
     seed = read_seed(params)
     network, config = make_system(name, params, seed, block.kind)
     learned = {block.recipe: 1.0}
@@ -140,6 +143,8 @@ class Tracker:
         self.pace_file = work / "pace.json"
         self.pace: dict[int, dict[str, float]] = {}
         self.paces: list[dict[str, float]] = []
+        if self.pace_file.is_file():  # of the run that this one goes on with
+            self.paces = json.loads(self.pace_file.read_text(encoding="utf-8"))
 
     def progress(self, told: Told) -> None:
         """Loss terms and pace beside the bar."""

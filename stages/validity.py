@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from stages.learning import training_problems
 from stages.plan import check_known
 from stages.recipes import NAME_PAIRS, NO_DAMAGE, count_places, reads_of
 
@@ -30,6 +31,8 @@ def validate_params(root: Path, params: dict[str, Any]) -> list[Any]:
     pairs = [*_check_train(attempt), *_check_evaluate(attempt)]
     for pair in [] if attempt.problems else pairs:
         attempt(_check_colors, params, *pair)
+    for name in [] if attempt.problems else attempt.blocks("train"):
+        attempt.problems += training_problems(root, params, name)
     return attempt.problems
 
 
@@ -146,8 +149,8 @@ def _check_train(attempt: _Attempts) -> Iterator[Pair]:
     from pipeline.augmentation import stream_problems
     from pipeline.config import lookup, section
     from pipeline.given import GIVEN
+    from pipeline.runs import TrainSection
     from pipeline.systems import SYSTEMS
-    from pipeline.training import TrainSection
 
     for name in attempt.blocks("train"):
         where = f"train.{name}"
@@ -161,9 +164,11 @@ def _check_train(attempt: _Attempts) -> Iterator[Pair]:
         attempt(check_known, attempt.params, f"{where}.recipe", block.recipe, "synth")
         for number, one in enumerate(block.mix):
             attempt(check_known, attempt.params, f"{where}.mix.{number}", one.recipe, "synth")
-        stream, given = block.stream, block.recipe == GIVEN
+        learned = [block.recipe, *(one.recipe for one in block.mix if one.weight)]
+        stream, given = block.stream, GIVEN in learned
         attempt.problems += stream_problems(f"{where}.stream", stream.mode, stream.augment, given)
-        yield where, name, block.kind, block.recipe
+        for recipe in learned:
+            yield where, name, block.kind, recipe
 
 
 def _check_evaluate(attempt: _Attempts) -> Iterator[Pair]:

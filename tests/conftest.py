@@ -46,7 +46,8 @@ def small_params() -> Params:
     for recipe in params["recipes"].values():
         recipe["train"] = {"side": 64, "per_photo": 4, "variants": 1}
         recipe["val"] = recipe["test"] = {"side": 64, "per_photo": 2, "variants": 1}
-    params["recipes"]["distorted"]["train"]["side"] = 128
+    for split in ("train", "val", "test"):
+        params["recipes"]["distorted"][split]["side"] = 128
     params["systems"]["dual_decoder"] |= {"widths": [4, 8], "bottleneck": 16, "num_blocks": 1}
     params["systems"]["aged_unet"] |= {"widths": [4, 8], "bottleneck": [16, 16, 8]}
     params["systems"]["three_stage"] |= {"widths": [4, 8], "bottleneck": 16}

@@ -62,8 +62,9 @@ WALLS = {
     "checkpoint": "systems files",
     "precision": "",
     "run_state": "checkpoint precision",
-    "trainer": "systems stream samples checkpoint schedules precision run_state training",
-    "training": "systems stream samples checkpoint schedules precision run_state trainer validation",
+    "runs": "systems stream samples checkpoint schedules precision validation",
+    "trainer": "systems stream samples checkpoint schedules precision run_state runs validation",
+    "training": "checkpoint run_state runs trainer",
     "rows": "metrics",
     "evaluation": "systems stream samples shards metrics validation rows files",
     "report": "rows",
@@ -162,6 +163,8 @@ def test_public_functions_are_documented_and_typed() -> None:
 DVC = load_yaml(ROOT / "dvc.yaml")["stages"]
 SOURCES_HOME = ROOT / "pipeline/sources"
 PARAMS = load_yaml(ROOT / "params.yaml")
+
+
 # Shared layers and losses: every system may use them, so every training depends on them.
 def layers() -> set[str]:
     """What several systems are built from: deps of every training, since a `foreach` has one list
@@ -192,9 +195,7 @@ def fill(text: str, key: str, item: dict) -> str:
     """DVC's ``${key}``, ``${item.x}`` and ``${item.x[0]}``."""
     text = text.replace("${key}", key)
     text = re.sub(r"\$\{item\.(\w+)\[(\d+)\]\}", lambda m: item[m[1]][int(m[2])], text)
-    text = re.sub(
-        r"\$\{item\.(\w+)\[(\d+)\]\.(\w+)\}", lambda m: item[m[1]][int(m[2])][m[3]], text
-    )
+    text = re.sub(r"\$\{item\.(\w+)\[(\d+)\]\.(\w+)\}", lambda m: item[m[1]][int(m[2])][m[3]], text)
     return re.sub(r"\$\{item\.(\w+)\}", lambda m: item[m[1]], text)
 
 
@@ -237,7 +238,7 @@ def test_params_of_the_repository_are_valid() -> None:
 # the commands
 
 COMMANDS = ["fetch", "index", "textures", "synth", "train", "evaluate", "leaderboard", "restore",
-"preview", "show", "check", "inspect", "lift"]  # fmt: skip
+"preview", "show", "check", "inspect", "lift", "preset"]  # fmt: skip
 
 
 def test_help_lists_every_command_and_is_quick() -> None:

@@ -7,16 +7,18 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.addresses import printable
+from pipeline.errors import ShardError
 from pipeline.shards import ShardRow, read_manifest, read_shard
 
 MAX_KEPT = 128_000_000  # bytes of shards that are kept: several streams own parts of one
 
 
 class Shards:
-    """The shards at `place`: a folder, or an http(s), s3 or other fsspec address of one."""
+    """The shards at `place`: a folder, or an http(s), s3 or other fsspec address of one.
+    `manifest`: the sha256 that its manifest must tell."""
 
-    def __init__(self, place: Path | str) -> None:
-        self.place = place
+    def __init__(self, place: Path | str, manifest: str | None = None) -> None:
+        self.place, self.manifest = place, manifest
         self._kept: OrderedDict[str, tuple[int, list[dict[str, Any]]]] = OrderedDict()
 
     def __str__(self) -> str:
@@ -24,7 +26,10 @@ class Shards:
 
     def rows(self, split: str) -> list[ShardRow]:
         """The shards of a split, by the manifest."""
-        return read_manifest(self.place).of_split(split)
+        found = read_manifest(self.place)
+        if self.manifest not in (None, found.sha256):
+            raise ShardError(str(self), "other shards than at the start", "run it again")
+        return found.of_split(split)
 
     def members(self, row: ShardRow) -> list[dict[str, Any]]:
         """All samples of a shard, still encoded: hashed, then counted, refused whole."""

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import cv2
@@ -12,6 +11,7 @@ import torch
 
 from pipeline.samples import Array
 
+New = Callable[[tuple[int, ...]], torch.Tensor]
 AROUND = {(False, False): None, (True, False): 0, (False, True): 1, (True, True): -1}  # cv2.flip's
 
 
@@ -69,11 +69,13 @@ class Filling:
     it is still in the cache.
 
     With `channels` (of the damaged and of the clean pictures), gray ones become RGB where 3 are
-    wanted.
+    wanted. `new` makes the uint8 tensors.
     """
 
-    def __init__(self, size: int, channels: tuple[int, int] | None = None) -> None:
-        self.size, self.channels = size, channels
+    def __init__(
+        self, size: int, channels: tuple[int, int] | None = None, new: New | None = None
+    ) -> None:
+        self.size, self.channels, self._new = size, channels, new or fresh
         self._columns: dict[str, torch.Tensor] = {}
         self._places: dict[str, Array] = {}
         self._num = 0
@@ -97,7 +99,7 @@ class Filling:
 
     def _put(self, name: str, array: Array, channels: int) -> None:
         if name not in self._places:
-            column = self._columns[name] = _new((self.size, *array.shape[:2], channels))
+            column = self._columns[name] = self._new((self.size, *array.shape[:2], channels))
             self._places[name] = column.numpy()
             self._places[name][: self._num] = 0  # those before had none
         place = self._places[name][self._num]
@@ -107,15 +109,9 @@ class Filling:
             copy_turned(array, place)
 
 
-def _new(shape: tuple[int, ...]) -> torch.Tensor:
-    """A uint8 tensor; in a loader's worker it lies in memory shared with the training from the
-    start, as torch's own collate has it. Else a thread would copy it there, and one that copies
-    while its process ends aborts it."""
-    if torch.utils.data.get_worker_info() is None:
-        return torch.empty(shape, dtype=torch.uint8)
-    storage = torch.UntypedStorage._new_shared(math.prod(shape))  # type: ignore[no-untyped-call]
-    shared = torch.empty(0, dtype=torch.uint8)
-    return shared.set_(storage).view(shape)
+def fresh(shape: tuple[int, ...]) -> torch.Tensor:
+    """A uint8 tensor of this process."""
+    return torch.empty(shape, dtype=torch.uint8)
 
 
 def copy_turned(view: Array, out: Array) -> None:
@@ -140,4 +136,4 @@ def _sent(part: torch.Tensor, device: torch.device) -> torch.Tensor:
     part = part.to(device, non_blocking=True)
     if part.is_floating_point():
         return part
-    return part.permute(0, 3, 1, 2) * (1 / 255)  # at once: it is a matter of memory
+    return part.permute(0, 3, 1, 2).to(torch.float32).mul_(1 / 255)

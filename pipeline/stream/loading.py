@@ -4,29 +4,36 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Iterator
+from functools import partial
 
 import torch
 
 from pipeline.errors import PipelineError, ShardError
 from pipeline.stream.batches import Batch
+from pipeline.stream.slots import Sender, Sent, Slots
 from pipeline.stream.streams import Stream
 
 
-class _Loader(torch.utils.data.IterableDataset[Batch | PipelineError]):
-    """A worker's share of a stream, as torch's DataLoader wants it.
+class _Loader(torch.utils.data.IterableDataset[Batch | Sent | PipelineError]):
+    """A worker's share of a stream, as torch's DataLoader wants it. `slots`: each worker's.
 
     An expected failure travels as an item: DataLoader would turn it into a RuntimeError.
     """
 
-    def __init__(self, stream: Stream, start: int) -> None:
-        self.stream, self.start = stream, start
+    def __init__(self, stream: Stream, start: int, slots: list[Slots]) -> None:
+        self.stream, self.start, self.slots = stream, start, slots
 
-    def __iter__(self) -> Iterator[Batch | PipelineError]:
+    def __iter__(self) -> Iterator[Batch | Sent | PipelineError]:
         info = torch.utils.data.get_worker_info()
         worker, count = (0, 1) if info is None else (info.id, info.num_workers)
         # Worker 0 must make the first batch that is asked for, whatever its number.
+        share = partial(self.stream.batches, self.start, (worker + self.start) % count, count)
         try:
-            yield from self.stream.batches(self.start, (worker + self.start) % count, count)
+            if info is None:
+                yield from share()
+            else:
+                sender = Sender(self.slots[worker])
+                yield from map(sender.send, share(sender.new))
         except PipelineError as error:
             yield error
 
@@ -36,8 +43,9 @@ def load(stream: Stream, start: int, num_workers: int) -> Iterator[Batch]:
     there is a card."""
     if num_workers and stream.section.num_streams % num_workers:
         next(stream.batches(start, 0, num_workers))  # tells the user, in this process
+    room = 3 * stream.section.batch_size * stream.section.crop**2
     loader = torch.utils.data.DataLoader(
-        _Loader(stream, start),
+        _Loader(stream, start, [Slots(room) for _ in range(num_workers)]),
         batch_size=None,
         num_workers=num_workers,
         multiprocessing_context="spawn" if num_workers else None,
@@ -78,12 +86,12 @@ def _leave_signals(worker: int) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
 
-def _raise_errors(items: Iterator[Batch | PipelineError]) -> Iterator[Batch]:
+def _raise_errors(items: Iterator[Batch | Sent | PipelineError]) -> Iterator[Batch]:
     try:
         for item in items:
             if isinstance(item, PipelineError):
                 raise item
-            yield item
+            yield item.batch() if isinstance(item, Sent) else item
     except RuntimeError as error:
         if "DataLoader worker" not in str(error):
             raise

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -50,6 +51,11 @@ def deal(rows: Sequence[ShardRow], num_streams: int, where: Path | str) -> list[
         units = [unit for unit in units if unit.num_samples()]
         parts += 1
     return [units[number::num_streams] for number in range(num_streams)]
+
+
+def firsts(units: Sequence[Unit]) -> list[int]:
+    """How many samples of a stream come before each unit."""
+    return list(itertools.accumulate((unit.num_samples() for unit in units[:-1]), initial=0))
 
 
 def _parts(num_shards: int, num_streams: int) -> int:

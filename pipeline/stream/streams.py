@@ -18,8 +18,8 @@ from pipeline.errors import ParamsError
 from pipeline.files import sha256_bytes, to_json
 from pipeline.samples import Array, Redraw, clean_of, unpack_pictures
 from pipeline.stream.access import Shards
-from pipeline.stream.batches import Arrays, Batch, Filling, copy_turned
-from pipeline.stream.plan import PERIOD, Mixture, Unit, deal, slots_of
+from pipeline.stream.batches import Arrays, Batch, Filling, New, copy_turned, fresh
+from pipeline.stream.plan import PERIOD, Mixture, Unit, deal, firsts, slots_of
 from pipeline.stream.raw_cache import RawCache
 
 GIGABYTE = 1_000_000_000
@@ -63,13 +63,15 @@ class Source:
 
     `draw` makes damage for mode "fly" (a `corruptions.Recipe.damage`); it is None for stored pairs,
     of which those of profile "story" need `redraw` (a `corruptions.Recipe.replay`). `weight`: how
-    often its samples come, beside those of other sources.
+    often its samples come, beside those of other sources. `manifest`: the sha256 that the shards'
+    manifest must tell, so that nobody changes them meanwhile.
     """
 
     shards: Path | str
     draw: Draw | None
     redraw: Redraw | None = None
     weight: float = 1.0
+    manifest: str | None = None
 
 
 @dataclass(frozen=True)
@@ -87,12 +89,14 @@ class Stream:
 
     def num_batches(self) -> int:
         """Micro-batches that make up an epoch: each sample of the first source about once."""
-        rows = Shards(self.sources[0].shards).rows(self.split)
+        rows = Shards(self.sources[0].shards, self.sources[0].manifest).rows(self.split)
         slots = sum(row.num_samples for row in rows) * PERIOD // self._counts()[0]
         return max(1, slots // self.section.batch_size)
 
-    def batches(self, start: int = 0, worker: int = 0, num_workers: int = 1) -> Iterator[Batch]:
-        """Batches ``start, start + 1, …`` that fall to `worker`, in order, without end.
+    def batches(
+        self, start: int = 0, worker: int = 0, num_workers: int = 1, new: New = fresh
+    ) -> Iterator[Batch]:
+        """`worker`'s share of batches ``start, start + 1, …``, without end, in memory of `new`.
 
         Raises ParamsError and ShardError for what cannot be read or does not go together.
         """
@@ -109,14 +113,14 @@ class Stream:
         while True:
             lane = number % streams
             if lane not in lanes:
-                lanes[lane] = self._lane(owned, lane, number // streams)
+                lanes[lane] = self._lane(owned, lane, number // streams, new)
             yield next(lanes[lane])
             number += num_workers
 
     def _counts(self) -> tuple[int, ...]:
         return slots_of([source.weight for source in self.sources])
 
-    def _lane(self, owned: list[_Owned], lane: int, first: int) -> Iterator[Batch]:
+    def _lane(self, owned: list[_Owned], lane: int, first: int, new: New) -> Iterator[Batch]:
         mixture = Mixture(self._counts(), self.seed, lane)
         slot = first * self.section.batch_size
         starts = mixture.before(slot)
@@ -124,7 +128,7 @@ class Stream:
         kinds: dict[tuple[int, int], int] = {}
         choices = mixture.choices(slot)
         while True:
-            filling = Filling(self.section.batch_size, self.channels)
+            filling = Filling(self.section.batch_size, self.channels, new)
             for source in itertools.islice(choices, self.section.batch_size):
                 sample = next(samples[source])
                 if (kind := sample.channels) not in kinds:
@@ -157,7 +161,7 @@ class _Owned:
 
     def __init__(self, stream: Stream, number: int) -> None:
         self.stream, self.number, self.source = stream, number, stream.sources[number]
-        self.shards = Shards(self.source.shards)
+        self.shards = Shards(self.source.shards, self.source.manifest)
         rows = self.shards.rows(stream.split)
         self.units = deal(rows, stream.section.num_streams, f"{self.shards}: {stream.split}")
         self.augment = Augmenter(stream.section.augment, stored=self.source.draw is None)
@@ -167,14 +171,13 @@ class _Owned:
 
     def samples(self, lane: int, start: int) -> Iterator[Arrays]:
         """The samples of stream `lane`, without end, from the `start`-th on."""
-        units, firsts = self.units[lane], _firsts(self.units[lane])
+        units, before = self.units[lane], firsts(self.units[lane])
         length = sum(unit.num_samples() for unit in units)
         cache = self._cache(lane, length)
         epoch, skip = divmod(start, length)
         while True:
-            order = self._rng("units", lane, epoch).permutation(len(units))
-            for place in order.tolist():
-                unit, first = units[place], firsts[place]
+            for place in self._rng("units", lane, epoch).permutation(len(units)).tolist():
+                unit, first = units[place], before[place]
                 if skip >= unit.num_samples():
                     skip -= unit.num_samples()
                     continue
@@ -212,14 +215,12 @@ class _Owned:
             return Arrays(**parts)
         tile = np.empty(parts["clean"].shape, np.uint8)
         copy_turned(parts["clean"], tile)
-        drawn = self.source.draw(tile, partial(self._fly, epoch, key))
+        rng_of = partial(seeds.brief, self.stream.seed, "fly", *self.words, epoch, key)
+        drawn = self.source.draw(tile, rng_of)
         return Arrays(drawn.clean, drawn.corrupted, drawn.mask, drawn.keep)
 
     def _rng(self, purpose: str, *words: str | int) -> np.random.Generator:
         return seeds.rng(self.stream.seed, purpose, *self.words, *words)
-
-    def _fly(self, *words: str | int) -> np.random.Generator:
-        return seeds.brief(self.stream.seed, "fly", *self.words, *words)
 
     def _cache(self, lane: int, length: int) -> RawCache | None:
         """Its file for this stream: the room is shared out by the number of samples."""
@@ -235,11 +236,6 @@ class _Owned:
             length,
             int(room * length / everything),
         )
-
-
-def _firsts(units: list[Unit]) -> list[int]:
-    """How many samples of a stream come before each unit."""
-    return list(itertools.accumulate((unit.num_samples() for unit in units[:-1]), initial=0))
 
 
 def _crop(arrays: dict[str, Array], side: int, words: list[int]) -> dict[str, Array]:

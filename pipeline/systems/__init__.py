@@ -51,7 +51,7 @@ class System(nn.Module):
     phases: tuple[str, ...] = ("fit",)  # trained one after another, each from the last one's best
     channels: int  # of the input: 1 gray, 3 RGB
     threshold: float = 0.5  # mask probability from which a pixel counts as damaged
-    tile: int | None = None  # px: the network's own side, where it takes no other; for whoever crops
+    tile: int | None = None  # px: the side of crops, where the network takes no other
 
     @property
     def target_channels(self) -> int:

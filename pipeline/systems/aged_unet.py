@@ -130,7 +130,7 @@ class AgedUnet(System):
             colors = self.section.color_weight * color_loss(answer, ab)
             yield "restorer", {"gray": mse(gray, luma(batch.clean)), "color": colors}
         else:
-            yield "restorer", {"mse": mse(self.net(batch.corrupted), batch.clean)}
+            yield "restorer", {"picture": mse(self.net(batch.corrupted), batch.clean)}
 
     def restore(
         self,

@@ -200,7 +200,13 @@ class DefectUnet(System):
             "basic": lambda: basic.mse * mse(made, clean) + basic.l1 * l1(made, clean),
         }
         weights = self.section.weights.model_dump()
-        return {name: weights[name] * part() for name, part in parts.items() if weights[name]}
+        # `ssim` is what validation calls the metric, which is no loss.
+        names = {"ssim": "structure"}
+        return {
+            names.get(name, name): weights[name] * part()
+            for name, part in parts.items()
+            if weights[name]
+        }
 
     def _defect(self, made: Tensor, clean: Tensor, keep: Tensor) -> Tensor:
         weights = self.section.defect_weights

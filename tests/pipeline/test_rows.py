@@ -99,3 +99,14 @@ def test_numbers_are_rounded_for_people():
     summary = summarize([row("a", (20, 30, 31), 1 / 3), row("b", (20, 30, 32.1234567), 0)])
     assert summary["covered"] == 0.16667
     assert summary["composite"]["psnr"] == 31.56173
+
+
+def test_undamaged_inputs_do_not_hide_what_was_gained_on_the_others():
+    rows = [row("a", (20, 30, 30)), row("b", (100, 50, 90)), row("c", (10, 20, 24))]
+    summary = summarize(rows)
+    assert summary["undamaged_count"] == 1
+    assert summary["damaged"]["input"]["psnr"] == 15.0
+    assert summary["damaged"]["composite"]["psnr"] == 27.0
+    assert summary["input"]["psnr"] == pytest.approx(130 / 3, abs=1e-5)
+    for one in (rows[::2], rows[1:2]):  # all damaged; none
+        assert not {"damaged", "undamaged_count"} & set(summarize(one))

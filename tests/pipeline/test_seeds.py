@@ -14,6 +14,7 @@ from tests.conftest import ROOT
 
 DERIVED = 8889434352077494898
 INTEGERS = [4185434458008884041, 992030226322612524, 8614297449576813082]
+BRIEF = 0.11086308444980708
 WORD = 15788584243581920082
 RANDOM = 0.11611008509017395
 FIELD = [22659, 35529, 54618, 52165]
@@ -86,6 +87,17 @@ def test_words_are_even_apart_from_one_another_and_from_generators() -> None:
     assert np.abs(correlation[np.triu_indices(8, 1)]).max() < 0.08
     assert seeds.derive(7, "words", 0) not in seeds.words(7, "words", 0)
     assert seeds.words(7, "corrupt", "aged", 0)[0] == WORD
+
+
+def test_brief_generators_are_independent_of_one_another_and_of_the_others() -> None:
+    streams = np.stack([seeds.brief(7, "photo", n).standard_normal(2000) for n in range(50)])
+    streams = np.concatenate([streams, [seeds.rng(7, "photo", 0).standard_normal(2000)]])
+    correlation = np.corrcoef(streams)[np.triu_indices(51, 1)]
+    assert np.abs(correlation).max() < 0.1  # 4.5 standard errors
+    firsts = np.array([seeds.brief(7, "photo", n).random() for n in range(2000)])
+    assert abs(firsts.mean() - 0.5) < 0.03 and abs(firsts.var() - 1 / 12) < 0.01
+    assert abs(np.corrcoef(firsts[:-1], firsts[1:])[0, 1]) < 0.1
+    assert seeds.brief(7, "corrupt", "aged", "k", 0).random() == BRIEF
 
 
 def test_below_reaches_every_number_alike() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from pipeline import checkpoint, training
+from pipeline import checkpoint, runs, training
 from pipeline.config import load_params
 from pipeline.errors import TrainingError
 from pipeline.systems import SYSTEMS
@@ -17,7 +17,7 @@ from tests.conftest import run_stage, six_systems, tree, write_params
 NAMES = SYSTEMS.names()
 STEPS = 12  # of all phases together
 LONG = 40
-Begin = Callable[..., training.Run]
+Begin = Callable[..., runs.Run]
 
 
 class Watcher:
@@ -26,7 +26,7 @@ class Watcher:
     def __init__(self, every: bool = False) -> None:
         self.every, self.rows = every, []
 
-    def progress(self, told: training.Told) -> None:
+    def progress(self, told: runs.Told) -> None:
         pass
 
     def row(self, step: int, values: dict[str, float]) -> None:
@@ -60,7 +60,7 @@ def begin(shards: Path, tmp_path: Path) -> Begin:
     """``begin(system, "a", 12)``: a run of 12 steps whose work lies in folder a, as if in a new
     process."""
 
-    def make(system: str, work: str, steps: int = STEPS) -> training.Run:
+    def make(system: str, work: str, steps: int = STEPS) -> runs.Run:
         params = load_params(shards / "params.yaml")
         phases = params["train"][system]["phases"].values()
         for phase in phases:
@@ -135,7 +135,7 @@ def test_poison_stops_the_run_and_leaves_finite_weights(
     class Poisoner(Watcher):
         """Lets a step pass, so that there is something to lose."""
 
-        def progress(self, told: training.Told) -> None:
+        def progress(self, told: runs.Told) -> None:
             if told.step == 2:
                 for module in trained.values():
                     POISONS[poison](module)
@@ -144,7 +144,7 @@ def test_poison_stops_the_run_and_leaves_finite_weights(
     with pytest.raises(TrainingError, match=r"step 2: not finite"):
         training.train(run, Poisoner())
     assert tree(tmp_path / "work") == before
-    _, tensors = checkpoint.load(tmp_path / "work" / training.STATE, "state")
+    _, tensors = checkpoint.load(tmp_path / "work" / runs.STATE, "state")
     assert all(
         torch.isfinite(value).all() for value in tensors.values() if value.is_floating_point()
     )

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fsspec.registry import _registry
 
 from pipeline.errors import PipelineError
 from pipeline.sources import make_source, read_listing
@@ -65,7 +66,7 @@ def test_addresses_that_nothing_here_can_open_are_told(
 ) -> None:
     monkeypatch.setitem(sys.modules, "s3fs", None)  # as if it were not there
     for scheme in ("s3", "s3a"):  # what another test of this process may have loaded
-        monkeypatch.delitem(fsspec.registry._registry, scheme, raising=False)
+        monkeypatch.delitem(_registry, scheme, raising=False)
     urls = ("s3://b/a.zip", "nosuch://b/a.zip", "https://b/a.zip", "S3://b/b.zip", "file:///a.zip")
     params["sources"]["url"] = {"files": [ADDRESS | {"url": url} for url in urls]}
     unknown, missing = lines(project, params)
@@ -162,7 +163,7 @@ def test_check_of_a_fresh_clone_says_what_to_run_first(
     told = stage("check").stdout
     first = "there is no index yet: run `patina fetch`, `patina index`; unknown as yet: those of"
     assert f"photos: 15 or so: {first} pairs\n" in told
-    assert "shards of them: aged_published, polygons" in told
+    assert "shards of them: aged_color, aged_published, polygons" in told
     del given["sources"]["pairs"], given["recipes"]["given"], given["synth"]["given"]
     given["train"]["dual_decoder"]["recipe"] = "shapes"
     write_params(project, given)

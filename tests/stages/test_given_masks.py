@@ -139,7 +139,12 @@ def train_on_given(project: Path) -> None:
     train = params["train"]["dual_decoder"]
     train["recipe"] = "given"
     train["stream"] |= {"mode": "stored", "crop": 16, "augment": []}
-    pair = {"system": "dual_decoder", "kind": "dual_decoder", "recipe": "given", "baselines": ["telea", "median"]}
+    pair = {
+        "system": "dual_decoder",
+        "kind": "dual_decoder",
+        "recipe": "given",
+        "baselines": ["telea", "median"],
+    }
     params["evaluate"] = {"it": pair}
     write_params(project, params)
 

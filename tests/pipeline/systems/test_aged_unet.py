@@ -71,7 +71,9 @@ def test_every_weight_learns(mode):
     system = aged(mode).train()
     ((group, terms),) = system.updates("fit", tiles(system))
     sum(terms.values()).backward()
-    assert group == "restorer" and set(terms) == ({"mse"} if mode == "rgb" else {"gray", "color"})
+    assert group == "restorer" and set(terms) == (
+        {"picture"} if mode == "rgb" else {"gray", "color"}
+    )
     for parameter in system.parameters():
         assert torch.isfinite(parameter.grad).all() and parameter.grad.abs().max() > 0
 
@@ -87,7 +89,7 @@ def test_the_losses_are_their_formulas():
     system = aged("rgb")
     ((_, terms),) = system.updates("fit", batch)
     made = system.restore(batch.corrupted).prediction
-    assert terms["mse"].item() == pytest.approx(mse(made, batch.clean).item(), rel=1e-5)
+    assert terms["picture"].item() == pytest.approx(mse(made, batch.clean).item(), rel=1e-5)
 
 
 @torch.no_grad()

@@ -12,7 +12,8 @@ from pipeline.systems import count_parameters, make_system
 from pipeline.systems.defect_unet import Attention
 from tests.conftest import small_params
 
-TERMS = ["defect", "ssim", "perceptual", "edge", "basic"]
+PARTS = ["defect", "ssim", "perceptual", "edge", "basic"]
+TERMS = ["defect", "structure", "perceptual", "edge", "basic"]  # as training logs them
 PUBLISHED = {"widths": [64, 128, 256, 512], "bottleneck": 1024, "reduction": 16, "blend_width": 64}
 
 
@@ -25,7 +26,7 @@ def made(**changes):
 
 def only(*names, **inside):
     """Weights that leave some parts of the loss, each as it is."""
-    weights = {"weights": {name: float(name in names) for name in TERMS}}
+    weights = {"weights": {name: float(name in names) for name in PARTS}}
     return made(**weights, **inside)
 
 
@@ -209,16 +210,17 @@ def test_a_hidden_defect_still_counts_in_the_loss():
 
 
 def test_five_terms_weighed_as_published():
-    assert list(terms_of(made(), pairs())) == TERMS
-    alone = {name: terms_of(only(name), pairs()) for name in TERMS}
+    published = dict(zip(PARTS, [0.25, 0.3, 0.2, 0.15, 0.1], strict=True))
+    told = terms_of(made(weights=published), pairs())
+    assert list(told) == TERMS
+    alone = {term: terms_of(only(part), pairs()) for part, term in zip(PARTS, TERMS, strict=True)}
     assert all(list(terms) == [name] for name, terms in alone.items())
-    for name, weight in zip(TERMS, [0.25, 0.3, 0.2, 0.15, 0.1], strict=True):
-        term = terms_of(made(), pairs())[name]
-        assert term.item() == pytest.approx(weight * alone[name][name].item(), rel=1e-5)
+    for name, weight in zip(TERMS, published.values(), strict=True):
+        assert told[name].item() == pytest.approx(weight * alone[name][name].item(), rel=1e-5)
 
 
 def test_the_parts_against_their_formulas():
-    system, batch = only(*TERMS), pairs()
+    system, batch = only(*PARTS), pairs()
     with torch.no_grad():
         out = system.net(batch.corrupted, batch.keep).double()
     terms = {name: term.item() for name, term in terms_of(system, batch).items()}
@@ -231,7 +233,7 @@ def test_the_parts_against_their_formulas():
         options |= {"data_range": 1.0, "channel_axis": 0, "full": True}
         maps.append(structural_similarity(one, other, **options)[1])
     inside = np.stack(maps)[..., 5:-5, 5:-5]
-    assert terms["ssim"] == pytest.approx(1 - inside.mean(), rel=1e-3)
+    assert terms["structure"] == pytest.approx(1 - inside.mean(), rel=1e-3)
     weight = 1 + 11 * batch.keep
     pixelwise = (0.3 * weight * d**2 + 0.4 * weight * d.abs()).mean().item()
     without = only("defect", defect_weights={"mse": 0.3, "ssim": 0.0, "l1": 0.4, "gain": 11.0})
@@ -244,7 +246,7 @@ def test_ssim_sees_errors_of_pictures_from_zero_to_one():
     system = only("ssim")
     batch = pairs()
     system.net.forward = lambda x, keep: x
-    assert terms_of(system, batch)["ssim"].item() > 0.1
+    assert terms_of(system, batch)["structure"].item() > 0.1
 
 
 def test_the_defect_part_looks_at_the_defects_and_not_at_a_zeroed_picture():
