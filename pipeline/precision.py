@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -65,11 +64,6 @@ def unscale(gradients: Sequence[torch.Tensor], scale: float) -> None:
     """Divide gradients, in place, by what their loss was multiplied with."""
     if scale != 1.0 and gradients:
         torch._foreach_mul_(list(gradients), 1 / scale)
-
-
-def all_finite(values: dict[str, float]) -> bool:
-    """Is no value nan or infinite?"""
-    return all(math.isfinite(value) for value in values.values())
 
 
 def autocast_dtype(name: str) -> Any:

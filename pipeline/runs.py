@@ -8,7 +8,6 @@ from typing import Annotated, Any, Literal, NamedTuple, Protocol
 
 from pydantic import Field
 
-from pipeline.checkpoint import Tensors
 from pipeline.config import Amount, Positive, Section, Share, Steps
 from pipeline.precision import PrecisionName
 from pipeline.samples import Array
@@ -96,6 +95,20 @@ class Told(NamedTuple):
     wait_share: float
 
 
+@dataclass
+class Pace:
+    """How many images were trained on, in how many seconds, and how many of these were spent
+    waiting for data."""
+
+    images: int = 0
+    seconds: float = 0.0
+    waited: float = 0.0
+
+    def told(self) -> tuple[float, float]:
+        """Images a second, and the share of waiting."""
+        return self.images / (self.seconds or 1), self.waited / (self.seconds or 1)
+
+
 class Watcher(Protocol):
     """Who looks on: a terminal, a tracker. Called in order, and again from the start after a
     resume. Once `stopping`, the training saves its state after the step and raises
@@ -120,7 +133,6 @@ class Run:
     work: Path
     device: str
     num_workers: int
-    warm: Tensors | None = None
 
     def begin(self, work: Path) -> None:
         """Set the folder for unfinished work."""

@@ -30,7 +30,8 @@ class ScheduleSection(Section):
 
     `constant`: all of it. `exponential`: times `gamma` an epoch, a little each step. `cosine`: half
     a wave down to `floor` at the last step. `warm_restarts` (Loshchilov and Hutter 2017): half
-    waves, the first of `period` epochs, each `growth` times as long as the last. `plateau`: times `gamma` whenever more
+    waves, the first of `period` epochs, each `growth` times as long as the last. `plateau`: times
+    `gamma` whenever more
     than `patience` validations in a row brought no gain in the metric of early stopping.
     """
 

@@ -9,45 +9,24 @@ import math
 import os
 import time
 from collections.abc import Generator, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from lightning_fabric import Fabric
 
 from pipeline import checkpoint, seeds
-from pipeline.errors import ParamsError, TrainingError
-from pipeline.precision import (
-    MAX_SKIPPED,
-    LossScale,
-    all_finite,
-    make_precision,
-    resolve_precision,
-    unscale,
-)
+from pipeline.averages import freeze_norms, move_average
+from pipeline.guards import check_finite, check_metric, check_weights
+from pipeline.precision import MAX_SKIPPED, LossScale, make_precision, resolve_precision, unscale
 from pipeline.run_state import State, load_moments, load_state, save_state
-from pipeline.runs import PhaseSection, Run
+from pipeline.runs import Pace, PhaseSection, Run
 from pipeline.samples import Array
 from pipeline.schedules import Course, make_optimizer, rate_at
 from pipeline.stream import Batch, load, prefetch
-from pipeline.systems import System, Terms
+from pipeline.systems import Terms
 from pipeline.validation import value_names
 
 Update = Iterator[tuple[str, Terms]]
-
-
-@dataclass
-class Pace:
-    """How many images were trained on, in how many seconds, and how many of these were spent
-    waiting for data."""
-
-    images: int = 0
-    seconds: float = 0.0
-    waited: float = 0.0
-
-    def told(self) -> tuple[float, float]:
-        """Images a second, and the share of waiting."""
-        return self.images / (self.seconds or 1), self.waited / (self.seconds or 1)
 
 
 class Trainer:
@@ -65,9 +44,6 @@ class Trainer:
             devices=1,
             plugins=[make_precision(precision, run.device)],
         )
-        if run.warm is not None:
-            assert section.warm_start is not None
-            checkpoint.load_strictly(run.system, run.warm, Path(section.warm_start.path))
         self.system = run.system.to(self.fabric.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.average = copy.deepcopy(self.system).eval().requires_grad_(False)
         self.plain = dict(self.system.named_children())
@@ -95,6 +71,14 @@ class Trainer:
         """The params of that phase."""
         return self.run.section.phases[self.phase]
 
+    @property
+    def _where(self) -> str:
+        return f"train {self.run.name}, step {self.state.total}"
+
+    @property
+    def _params_of_phase(self) -> str:
+        return f"train.{self.run.name}.phases.{self.phase}"
+
     @contextlib.contextmanager
     def reading(self) -> Iterator[Iterator[Batch]]:
         """The stream's batches, on the device, from where the state stands; its loaders end with
@@ -113,7 +97,7 @@ class Trainer:
         """One optimizer step for each group, over `accumulate` micro-batches."""
         state, start = self.state, time.perf_counter()
         if state.step >= self.section.freeze_norm_at * self.section.steps:
-            _freeze_norms(self.system)
+            freeze_norms(self.system)
         parts = [next(batches) for _ in range(self.run.section.accumulate)]
         self.pace.waited += time.perf_counter() - start
         updates = [self.system.updates(self.phase, part) for part in parts]
@@ -124,9 +108,12 @@ class Trainer:
                 break
             shown |= terms
         if state.step == 0:
-            self._check_metric(shown)
+            names = value_names(shown, self.run.validation.keeps, self.run.validation.masks)
+            names += [f"train/{name}" for name in shown]
+            check_metric(self._params_of_phase, self.section.early_stop.metric, names)
         state.step, state.total = state.step + 1, state.total + 1
-        self._average()
+        decay = self.run.section.ema_decay
+        move_average(self.average, self._weights(), decay, state.step)
         for name, value in shown.items():
             state.sums[name] = state.sums.get(name, 0.0) + value
         state.num_summed += 1
@@ -146,7 +133,7 @@ class Trainer:
         state.sums, state.num_summed = {}, 0
         for group, optimizer in self.optimizers.items():
             values[f"lr/{group}"] = optimizer.param_groups[0]["lr"]
-        self._check_finite(values)
+        check_finite(self._where, values)
         state.history.append({"step": state.total, "phase": self.phase, "values": values})
         self._compare(values[stop.metric])
         self.pace = Pace()
@@ -155,6 +142,8 @@ class Trainer:
     def save(self) -> None:
         """Write the whole state as one file."""
         weights = {"model": self._weights(), "average": self.average.state_dict()}
+        for found in weights.values():
+            check_weights(self._where, found)
         moments = {name: one.state_dict()["state"] for name, one in self.optimizers.items()}
         save_state(self.state_file, self.run.name, self.state, weights, moments)
 
@@ -221,7 +210,7 @@ class Trainer:
         # One wait for the device, not one a term.
         *values, length = torch.stack([*means, norm]).float().tolist()
         shown = dict(zip(parts[0], values, strict=True))
-        self._check_finite(shown)
+        check_finite(self._where, shown)
         optimizer.param_groups[0]["lr"] = section.lr * rate_at(section.schedule, self._course())
         if self._fits(group, length):
             optimizer.step()
@@ -237,7 +226,7 @@ class Trainer:
         """Is the gradient finite? Under fp16 a bad one lowers the scale, else it ends the run."""
         scale, finite = self._scale(group), math.isfinite(norm)
         if not self.scaled or scale.skipped + 1 == MAX_SKIPPED:
-            self._check_finite({"gradient norm": norm})
+            check_finite(self._where, {"gradient norm": norm})
         scale.update(finite)
         return finite
 
@@ -251,31 +240,6 @@ class Trainer:
             self.section.early_stop.min_delta,
         )
 
-    def _check_finite(self, values: dict[str, float]) -> None:
-        if not all_finite(values):
-            told = ", ".join(f"{name} {value:g}" for name, value in values.items())
-            raise TrainingError(
-                f"train {self.run.name}, step {self.state.total}",
-                f"not finite: {told}",
-                "lower the learning rate; the last good weights are kept",
-            )
-
-    def _average(self) -> None:
-        """Exponential moving average of weights and running statistics, quicker in the first
-        steps of a phase."""
-        decay = self.run.section.ema_decay
-        decay = min(decay, (1 + self.state.step) / (10 + self.state.step)) if decay else 0.0
-        current = self._weights()
-        floats, targets = [], []
-        for name, value in self.average.state_dict().items():
-            if value.is_floating_point():
-                targets.append(value)
-                floats.append(current[name])
-            else:
-                value.copy_(current[name])
-        with torch.no_grad():
-            torch._foreach_lerp_(targets, floats, 1 - decay)
-
     def _compare(self, value: float) -> None:
         """Keep the averaged weights if they are the best; count how long nothing was gained."""
         state, stop, run = self.state, self.section.early_stop, self.run
@@ -283,24 +247,12 @@ class Trainer:
         state.watched.append(-sign * value)
         if state.best is None or sign * (value - state.best) > 0:
             state.best, state.best_step = value, state.total
+            check_weights(self._where, self.average.state_dict())
             checkpoint.save_weights(run.best(self.phase), run.section.kind, run.block, self.average)
         if state.gained is None or sign * (value - state.gained) > stop.min_delta:
             state.gained, state.bad = value, 0
         else:
             state.bad += 1
-
-    def _check_metric(self, terms: dict[str, float]) -> None:
-        """Refuse to early-stop by what validation will not give, after the first step, which tells
-        the names of the terms."""
-        known = value_names(terms, self.run.validation.keeps, self.run.validation.masks)
-        known += [f"train/{name}" for name in terms]
-        metric = self.section.early_stop.metric
-        if metric not in known:
-            raise ParamsError(
-                f"params: train.{self.run.name}.phases.{self.phase}.early_stop.metric",
-                f"{metric!r} is not measured",
-                f"use one of {', '.join(known)}",
-            )
 
     def _weights(self) -> checkpoint.Tensors:
         """The tensors of the system under the names that they have without Fabric's wrappers."""
@@ -325,9 +277,3 @@ class Trainer:
         checkpoint.load_strictly(self.system, parts["model"], self.state_file)
         checkpoint.load_strictly(self.average, parts["average"], self.state_file)
         return parts["optimizer"]
-
-
-def _freeze_norms(system: System) -> None:
-    for module in system.modules():
-        if isinstance(module, torch.nn.modules.batchnorm._BatchNorm):
-            module.eval()

@@ -9,7 +9,8 @@ from collections import Counter
 from pathlib import Path
 from typing import Any, NamedTuple
 
-SAMPLES_TIMED, STEPS_TIMED = 4, 5
+SAMPLES_TIMED, STEPS_TIMED = 4, 3
+SIZE_TIMED = 4  # samples a batch: time grows with their number
 FIRST = "`patina fetch`, `patina index`"
 Counts = dict[tuple[str, str], int]  # (source, split) → photos
 
@@ -133,25 +134,28 @@ def estimate_train(params: dict[str, Any], name: str) -> str:
     import torch
 
     from pipeline.config import read_seed, section
+    from pipeline.corruptions import Recipe
     from pipeline.runs import TrainSection
     from pipeline.systems import count_parameters, make_system
 
     block = section(params, f"train.{name}", TrainSection)
     system, _ = make_system(name, params, read_seed(params), block.kind)
     system = system.to(memory_format=torch.channels_last).train()  # type: ignore[call-overload]
+    steps = Recipe.load(params, block.recipe, None).flat_steps()
+    keeps = any(one.on == "both" and one.corruption.extent == "local" for one in steps)
     seconds = 0.0
     for phase in system.phases:
         if phase in block.phases:  # `train` tells of the others
-            a_step = _time_phase(system, phase, name, block)
+            a_step = _time_phase(system, phase, name, block, keeps)
             seconds += a_step * block.accumulate * block.phases[phase].steps
-    steps = sum(phase.steps for phase in block.phases.values())
+    total = sum(phase.steps for phase in block.phases.values())
     return (
-        f"train {name}: {count_parameters(system):,} parameters, {steps} steps, "
+        f"train {name}: {count_parameters(system):,} parameters, {total} steps, "
         f"about {seconds / 60:.1f} min on this CPU"
     )
 
 
-def _time_phase(system: Any, phase: str, name: str, block: Any) -> float:
+def _time_phase(system: Any, phase: str, name: str, block: Any, keeps: bool) -> float:
     """Seconds of one step on random pictures; the metric of early stopping must be one of those
     that validation gives."""
     import torch
@@ -161,7 +165,8 @@ def _time_phase(system: Any, phase: str, name: str, block: Any) -> float:
     from pipeline.stream import Batch
     from pipeline.validation import value_names
 
-    shape = (block.stream.batch_size, block.stream.crop, block.stream.crop)
+    count = min(block.stream.batch_size, SIZE_TIMED)
+    shape = (count, block.stream.crop, block.stream.crop)
     clean, corrupted = (
         torch.randint(0, 256, (*shape, channels), dtype=torch.uint8)
         for channels in (system.target_channels, system.channels)
@@ -177,12 +182,12 @@ def _time_phase(system: Any, phase: str, name: str, block: Any) -> float:
                 torch.stack(list(terms.values())).sum().backward()
                 told |= terms
         seconds.append(time.perf_counter() - start)
-    known = value_names(told, keeps=True, masks=system.restore(batch.corrupted).mask is not None)
+    known = value_names(told, keeps, masks=True)
     metric = block.phases[phase].early_stop.metric
     if metric not in known:
         where = f"params: train.{name}.phases.{phase}.early_stop.metric"
         raise ParamsError(where, f"{metric!r} is not measured", f"use one of {', '.join(known)}")
-    return statistics.median(seconds)
+    return statistics.median(seconds) * block.stream.batch_size / count
 
 
 def estimate_evaluate(root: Path, params: dict[str, Any], name: str, counts: Counts) -> str:
@@ -192,6 +197,7 @@ def estimate_evaluate(root: Path, params: dict[str, Any], name: str, counts: Cou
     from pipeline.errors import PipelineError
     from pipeline.evaluation import EvaluateSection
     from pipeline.systems.baselines import BASELINES
+    from pipeline.validation import fit_channels
 
     block = section(params, f"evaluate.{name}", EvaluateSection)
     recipe = Recipe.load(params, block.recipe, root / "data/textures")
@@ -204,10 +210,11 @@ def estimate_evaluate(root: Path, params: dict[str, Any], name: str, counts: Cou
             test = _damage(recipe, recipe.section.test.side, 0)
         except PipelineError as error:
             return f"evaluate {name}: cannot be timed yet ({error})"
+        given = [fit_channels(one.corrupted, one.clean.shape[2]) for one in (val, test)]
         start = time.perf_counter()
-        strength = method.tune([(val.clean, val.corrupted, val.mask)])
+        strength = method.tune([(val.clean, given[0], val.mask)])
         tuned = time.perf_counter()
-        method.restore(test.corrupted, test.mask, strength)
+        method.restore(given[1], test.mask, strength)
         seconds += (tuned - start) * num_val + (time.perf_counter() - tuned) * num_test
     return f"evaluate {name}: {num_test} samples, about {seconds / 60:.1f} min"
 

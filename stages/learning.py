@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, Literal
 from pipeline.errors import PipelineError
 
 if TYPE_CHECKING:
-    from pipeline.checkpoint import Tensors
     from pipeline.corruptions import Recipe
     from pipeline.runs import TrainSection
     from pipeline.samples import Sample
@@ -54,19 +53,36 @@ class Shards:
         )
 
 
+def find_kind(where: str, kind: str) -> type[System]:
+    """The class of the kind that the block at `where` names."""
+    from pipeline.errors import ParamsError
+    from pipeline.systems import SYSTEMS
+
+    try:
+        return SYSTEMS[kind]
+    except ParamsError as error:
+        what = f"{kind!r} is no system"
+        raise ParamsError(f"params: {where}.kind", what, error.next_step) from None
+
+
 def training_problems(root: Path, params: dict[str, Any], name: str) -> list[Any]:
     """What a training's block asks for that its system does not have, or that is not there: phases,
     groups of weights, the side of crops, weights to start from."""
-    from pipeline.config import read_seed, section
+    from pipeline.config import lookup, read_seed, section
     from pipeline.errors import ParamsError
     from pipeline.runs import TrainSection
     from pipeline.systems import make_system
 
     block = section(params, f"train.{name}", TrainSection)
+    find_kind(f"train.{name}", block.kind)
     system, _ = make_system(name, params, read_seed(params), block.kind)
     where, problems = f"params: train.{name}", []
     phases = _name_problem(f"{where}.phases", list(block.phases), list(system.phases))
     problems += phases
+    sides = lookup(params, f"recipes.{block.recipe}.train.side")
+    if isinstance(sides, int) and block.stream.crop > sides:
+        what = f"{block.stream.crop} px is larger than the tiles of {block.recipe}, {sides} px"
+        problems.append(ParamsError(f"{where}.stream.crop", what, "lower it"))
     for phase in () if phases else system.phases:
         found = list(block.phases[phase].optimizers)
         place = f"{where}.phases.{phase}.optimizers"
@@ -75,7 +91,7 @@ def training_problems(root: Path, params: dict[str, Any], name: str) -> list[Any
         what = f"{block.stream.crop} px, but {block.kind} takes tiles of {system.tile} px alone"
         problems.append(ParamsError(f"{where}.stream.crop", what, f"write {system.tile}"))
     try:
-        read_warm_start(root, f"train.{name}", block)
+        start_warm(root, f"train.{name}", block, system)
     except PipelineError as error:
         problems.append(error)
     return problems
@@ -102,6 +118,8 @@ def open_shards(root: Path, params: dict[str, Any], recipe: str, home: str | Non
         if home is None
         else join(home if is_address(home) else Path(home), recipe)
     )
+    if isinstance(place, Path) and not place.is_dir() and home is not None:
+        raise ShardError(place, "is no folder", "mend --shards: it names the folder above")
     loaded = Recipe.load(params, recipe, root / "data/textures")
     manifest = read_manifest(place)
     if manifest.recipe != recipe:
@@ -137,14 +155,15 @@ def check_fit(system: System, where: str, block: TrainSection, shards: Shards) -
     check_channels(system, where, shards.recipe.name, found)
 
 
-def read_warm_start(root: Path, where: str, block: TrainSection) -> Tensors | None:
-    """The weights that `warm_start` names: those of that hash, and of the same kind of system."""
+def start_warm(root: Path, where: str, block: TrainSection, system: System) -> None:
+    """Fill the system with the weights that `warm_start` names: those of that hash, of the same
+    kind of system and the same shapes."""
     from pipeline import checkpoint
-    from pipeline.errors import ParamsError
+    from pipeline.errors import CheckpointError, ParamsError
     from pipeline.files import sha256_file
 
     if block.warm_start is None:
-        return None
+        return
     path = root / block.warm_start.path
     where = f"params: {where}.warm_start"
     if not path.is_file():
@@ -153,9 +172,13 @@ def read_warm_start(root: Path, where: str, block: TrainSection) -> Tensors | No
         raise ParamsError(where, f"{path} has the sha256 {found}", "write that, if it is meant")
     meta, tensors = checkpoint.load(path, "weights")
     if meta.get("system") != block.kind:
-        what = f"{path} holds a {meta.get('system')}, this is a {block.kind}"
+        what = f"{path} holds weights of {meta.get('system')}, not of {block.kind}"
         raise ParamsError(where, what, "name weights of the same kind")
-    return tensors
+    try:
+        checkpoint.load_strictly(system, tensors, path)
+    except CheckpointError as error:
+        what = f"{path} was trained with other params of its system ({error.what})"
+        raise ParamsError(where, what, "name weights of the same params") from None
 
 
 def _check_masks(shards: Shards, where: str) -> None:

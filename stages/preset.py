@@ -57,7 +57,8 @@ def preset(
         lines = [line for problem in problems for line in problem.lines]
         raise ParamsError(f"preset {name}", "; ".join(lines), "params.yaml was left as it was")
     write_text(root / PARAMS, text)
-    say(f"params.yaml: {', '.join(params['train'])}, on {', '.join(_sources(params))}")
+    by = f" (by {OUTSIDE})" if photos and os.environ.get(OUTSIDE) == str(photos) else ""
+    say(f"params.yaml: {', '.join(params['train'])}, on {', '.join(_sources(params))}{by}")
     say("next: `patina check` tells what it costs here, `./run demo` or `dvc repro` does it")
 
 
@@ -109,8 +110,12 @@ def _find_photos(chosen: Mapping[str, Any], photos: Path | None) -> Path | None:
         return None
     part = photos / chosen["outside"]["below"]
     found = part if os.environ.get(OUTSIDE) == str(photos) and part.is_dir() else photos
+    from pipeline.photos import SUFFIXES
+
     if not found.is_dir():
         raise ParamsError(f"--photos {photos}", "is no folder", "name a folder of photos")
+    if not any(file.suffix.lower() in SUFFIXES for file in found.rglob("*")):
+        raise ParamsError(f"--photos {photos}", "holds no photos", "name a folder of photos")
     return found.resolve()
 
 

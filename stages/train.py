@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 import logging
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -22,13 +22,16 @@ from stages.console import (
     stop_politely,
 )
 from stages.devices import choose_device, choose_workers
-from stages.learning import check_fit, open_shards, read_warm_start, training_problems
+from stages.learning import check_fit, open_shards, start_warm, training_problems
 from stages.recipes import family_files, inputs_of
 from stages.usage import MAX_WORKERS
 
 if TYPE_CHECKING:
+    from pipeline.run_state import State
     from pipeline.runs import Run, Told
     from pipeline.samples import Array
+
+SHOWN = ("val/psnr", "val/mask_f1")  # beside the bar
 
 
 @command
@@ -73,8 +76,8 @@ def train(
             shutil.copyfile(path, models / path.name)
         _finish_curves(work, state.history)
         finish(root, work, {"models": (target, runs.BEST), "training": (curves, None)})
-    metric = run.section.phases[run.system.phases[-1]].early_stop.metric
-    say(f"{system}: best {metric} {state.best:.4g} at step {state.best_step}")
+    for line in summary(run, state):
+        say(line)
 
 
 def make_run(
@@ -98,6 +101,7 @@ def make_run(
         raise problem
     seed = read_seed(params)
     network, config = make_system(name, params, seed, block.kind)
+    start_warm(root, f"train.{name}", block, network)
     learned = {block.recipe: 1.0}
     for one in block.mix:
         if one.weight:
@@ -117,7 +121,6 @@ def make_run(
         work=root,
         device=choose_device(device),
         num_workers=workers if workers >= 0 else choose_workers(block.stream.num_streams),
-        warm=read_warm_start(root, f"train.{name}", block),
     )
     code = ["stages/train.py", f"pipeline/systems/{block.kind}.py"]
     inputs = [name, params["train"][name], config, seed]
@@ -125,6 +128,24 @@ def make_run(
         code += family_files(one.recipe)
         inputs += [one.fingerprint, *inputs_of(root, params, one.recipe.name)]
     return run, code, inputs
+
+
+def summary(run: Run, state: State) -> Iterator[str]:
+    """A line for each phase: its best, and whether it ended early."""
+    begun = 0
+    for phase in run.system.phases:
+        section = run.section.phases[phase]
+        stop = section.early_stop
+        rows = [row for row in state.history if row["phase"] == phase]
+        pick = max if stop.mode == "max" else min
+        best = pick(rows, key=lambda row: row["values"][stop.metric])  # the first of equals
+        name = run.name if len(run.system.phases) == 1 else f"{run.name} {phase}"
+        value = best["values"][stop.metric]
+        line = f"{name}: best {stop.metric} {value:.4g} at step {best['step']}"
+        if rows[-1]["step"] - begun < section.steps:
+            line += f"; ended at {rows[-1]['step']}: {stop.patience} validations without a gain"
+        begun = rows[-1]["step"]
+        yield line
 
 
 class Tracker:
@@ -141,6 +162,7 @@ class Tracker:
         )
         self.pictures, self.show, self.stopping = work / "pictures", show, stopping
         self.pace_file = work / "pace.json"
+        self.measured: list[str] = []  # by the last validation
         self.pace: dict[int, dict[str, float]] = {}
         self.paces: list[dict[str, float]] = []
         if self.pace_file.is_file():  # of the run that this one goes on with
@@ -149,7 +171,8 @@ class Tracker:
     def progress(self, told: Told) -> None:
         """Loss terms and pace beside the bar."""
         words = [f"{name} {value:.4f}" for name, value in told.terms.items()]
-        words.append(f"{told.rate:.0f} images/s, {told.wait_share:.0%} waiting for data")
+        words += self.measured
+        words.append(f"{told.rate:.3g} images/s, {told.wait_share:.0%} waiting for data")
         if told.phase != "fit":
             words.insert(0, told.phase)
         self.show(told.step, told.steps, "  ".join(words))
@@ -163,6 +186,8 @@ class Tracker:
         if step in self.pace:  # not told again after a resume
             self.paces.append({"step": step, **self.pace[step]})
             write_json(self.pace_file, self.paces)
+        shown = [name for name in SHOWN if name in values]
+        self.measured = [f"{name} {values[name]:.4g}" for name in shown]
         self.live.step = step
         for name, value in sorted(values.items()):  # a resumed run knows no other order
             self.live.log_metric(name, value)

@@ -150,7 +150,7 @@ def _check_train(attempt: _Attempts) -> Iterator[Pair]:
     from pipeline.config import lookup, section
     from pipeline.given import GIVEN
     from pipeline.runs import TrainSection
-    from pipeline.systems import SYSTEMS
+    from stages.learning import find_kind
 
     for name in attempt.blocks("train"):
         where = f"train.{name}"
@@ -158,7 +158,7 @@ def _check_train(attempt: _Attempts) -> Iterator[Pair]:
         block = attempt(section, attempt.params, where, TrainSection)
         if not block:
             continue
-        kind = attempt(SYSTEMS.__getitem__, block.kind)
+        kind = attempt(find_kind, where, block.kind)
         if kind and name in attempt.blocks("systems"):
             attempt(section, attempt.params, f"systems.{name}", kind.section_type)
         attempt(check_known, attempt.params, f"{where}.recipe", block.recipe, "synth")

@@ -102,7 +102,8 @@ def _refuse_foreign(root: Path, out: Path, marks: Sequence[str], leaves: Sequenc
     if any(out.resolve().is_relative_to((root / ours).resolve()) for ours in OURS):
         return
     files = [file for file in out.rglob("*") if not file.is_dir()] if out.is_dir() else []
-    names = [file.relative_to(out).as_posix() for file in files if TEMPORARY not in file.name]
+    ours = [file for file in files if TEMPORARY in file.name or fnmatch(file.name, ".*.lock")]
+    names = [file.relative_to(out).as_posix() for file in files if file not in ours]
     strange = [name for name in names if not any(fnmatch(name, one) for one in leaves)]
     if strange or (names and not any(any(out.glob(mark)) for mark in marks)):
         what = f"holds other files, which would be removed ({(strange or names)[0]})"

@@ -63,7 +63,10 @@ WALLS = {
     "precision": "",
     "run_state": "checkpoint precision",
     "runs": "systems stream samples checkpoint schedules precision validation",
-    "trainer": "systems stream samples checkpoint schedules precision run_state runs validation",
+    "guards": "",
+    "averages": "",
+    "trainer": "systems stream samples checkpoint schedules precision run_state runs validation "
+    "guards averages",
     "training": "checkpoint run_state runs trainer",
     "rows": "metrics",
     "evaluation": "systems stream samples shards metrics validation rows files",

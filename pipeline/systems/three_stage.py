@@ -147,11 +147,11 @@ class ThreeStage(System):
 
     def _mask_terms(self, batch: Pairs) -> Terms:
         found, weights = self.masker(batch.corrupted), self.section
-        shape = perceptual(found, batch.mask, weights.perceptual_network)
-        return {
-            "mask": weights.mask_weight * mse(found, batch.mask),
-            "mask_perceptual": weights.mask_perceptual_weight * shape,
-        }
+        terms = {"mask": weights.mask_weight * mse(found, batch.mask)}
+        if weights.mask_perceptual_weight:  # it costs as much as the network
+            shape = perceptual(found, batch.mask, weights.perceptual_network)
+            terms["mask_perceptual"] = weights.mask_perceptual_weight * shape
+        return terms
 
     def _inpaint_updates(self, batch: Pairs) -> Iterator[tuple[str, Terms]]:
         """The critic judges the picture as the chain passes it on, whole around the filled hole."""
@@ -183,12 +183,12 @@ class ThreeStage(System):
         weights, ab = self.section, true_ab(batch.clean)
         _, seen = self._seen("color", batch.corrupted)
         answer = self.colorizer(seen, ab)
-        picture = colorize(luma(batch.clean), ab_of(answer, seen))
-        look = perceptual(picture, batch.clean, weights.perceptual_network)
-        return {
-            "color": weights.color_weight * color_loss(answer, ab),
-            "color_perceptual": weights.color_perceptual_weight * look,
-        }
+        terms = {"color": weights.color_weight * color_loss(answer, ab)}
+        if weights.color_perceptual_weight:
+            picture = colorize(luma(batch.clean), ab_of(answer, seen))
+            look = perceptual(picture, batch.clean, weights.perceptual_network)
+            terms["color_perceptual"] = weights.color_perceptual_weight * look
+        return terms
 
     def restore(
         self,

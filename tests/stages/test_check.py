@@ -92,6 +92,7 @@ def given(project: Path, params: dict[str, Any]) -> dict[str, Any]:
     params["recipes"]["given"], params["synth"]["given"] = dict(RECIPE), NO_READS
     params["train"]["dual_decoder"]["recipe"] = "given"
     stream = params["train"]["dual_decoder"]["stream"]
+    stream["crop"] = 16
     stream |= {"mode": "stored", "augment": [{"name": "turn", "p": 1.0, "amount": 0.0}]}
     return params
 

@@ -9,6 +9,7 @@ import pytest
 from stages.preset import preset_names
 from stages.validity import validate_params
 from tests.conftest import ROOT, load_yaml, run_stage, write_params
+from tests.pipeline.test_sources import photo, put
 
 SIX = ["aged_unet", "defect_unet", "dual_decoder", "restorer", "skip_vae", "three_stage"]
 OUTSIDE = "PATINA_PHOTOS"
@@ -21,8 +22,9 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in ("params.yaml", "dvc.yaml"):
         (tmp_path / name).write_bytes((ROOT / name).read_bytes())
     (tmp_path / "data/inbox").mkdir(parents=True)
-    (tmp_path / "photos/train/open").mkdir(parents=True)
-    (tmp_path / "photos/art").mkdir()
+    (tmp_path / "empty").mkdir()
+    for part in ("train/open", "art"):
+        put(tmp_path / "photos" / part / "a.png", photo(1))
     return tmp_path
 
 
@@ -113,6 +115,7 @@ def test_sizes_are_as_published(project: Path) -> None:
     [
         (["publishd"], "preset 'publishd': is not known; use one of all, art, div2k, published"),
         (["all", "--photos", "nowhere"], "--photos nowhere: is no folder"),
+        (["all", "--photos", "empty"], "--photos empty: holds no photos"),
     ],
 )
 def test_what_cannot_be_is_one_line_and_changes_nothing(
