@@ -4,7 +4,7 @@ its average of weights and checks) against the plain float32 loop, on the same b
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from itertools import repeat
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from pipeline import seeds
 from pipeline.config import load_params, section
 from pipeline.precision import resolve_precision
 from pipeline.runs import Run, TrainSection
-from pipeline.stream import Batch
+from pipeline.stream import Batch, prefetch
 from pipeline.systems import System, make_system
 from pipeline.trainer import Trainer
 from pipeline.validation import Validation
@@ -70,7 +70,7 @@ def _ours(name: str, batch: Batch, folder: Path) -> Callable[[], None]:
         Still(), Validation([]), folder, "cpu", 0,  # type: ignore[arg-type]
     )  # fmt: skip
     trainer = Trainer(run, folder / "state")
-    batches: Iterator[Batch] = repeat(batch)
+    batches = prefetch(repeat(batch), torch.device("cpu"))
 
     def steps() -> None:
         for _ in range(STEPS):
