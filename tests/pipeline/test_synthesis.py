@@ -14,7 +14,7 @@ import pytest
 
 from pipeline.corruptions import Recipe
 from pipeline.samples import unpack
-from pipeline.shards import read_manifest, read_samples
+from pipeline.shards import read_manifest, read_samples, read_stories
 from pipeline.splits import read_index
 from tests.conftest import ROOT, run_stage, small_params, write_params
 from tests.pipeline.synthesized import PARAMS, synth
@@ -86,8 +86,8 @@ def test_what_is_compared_has_every_family_of_its_recipe(home, alone):
     told = {
         step["family"]
         for split in ("train", "val", "test")
-        for sample in read_samples(folder, split)
-        for step in sample.story["steps"]
+        for story in read_stories(folder, split)
+        for step in story["steps"]
     }
     wanted = Recipe.load(PARAMS, recipe, None).flat_steps()
     assert told == {step.family for step in wanted}

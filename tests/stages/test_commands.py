@@ -187,12 +187,15 @@ REFUSED = {
     "group": ["synthesis.photos_per_group", 0, ["check"], "photos_per_group must be at least"],
     "seed": ["seed", "x", ["textures"], "seed must be a whole number from 0 up, not 'x'"],
     "no seed": ["seed", None, ["check"], "seed: is missing"],
-    "patience": ["train.aged_unet.early_stop.patience", -1, ["check"], "patience must be at"],
-    "gamma": ["train.aged_unet.schedule.gamma", -0.9, ["check"], "gamma must be at least 0"],
+    "patience": ["train.aged_unet.phases.fit.early_stop.patience", -1, ["check"],
+                 "patience must be at least 1"],
+    "floor": ["train.aged_unet.phases.fit.optimizers.restorer.schedule.floor", -0.9, ["check"],
+              "floor must be at least 0"],
     "width": ["systems.dual_decoder.bottleneck", 0, ["check"], "bottleneck must be at least 2"],
     "metric": ["train.aged_unet.phases.fit.early_stop.metric", "val/psnrr", ["check"],
-               "early_stop.metric: 'val/psnrr' is not measured; use one of val/mse, val/loss"],
-    "colors": ["train.dual_decoder.recipe", "aged", ["check"], "aged is gray, the system takes"],
+               "early_stop.metric: 'val/psnrr' is not measured; use one of val/picture, val/loss"],
+    "colors": ["train.aged_unet.recipe", "shapes", ["check"],
+               "shapes is RGB, the system takes gray"],
     "empty": ["recipes.shapes.sources", ["folder"], ["check"], "no test photos in folder"],
     "step of check": ["recipes.aged.steps", [{"on": "input"}], ["check"], "steps.0.family"],
     "folder": ["recipes.shapes.sources", ["foldr"], ["check"], "sources: 'foldr' is not among"],
@@ -223,23 +226,23 @@ def test_bad_input_gets_one_line_and_exit_1(project: Path, case: str) -> None:
 def test_a_system_of_other_pictures_than_its_recipes_is_refused(built: Path) -> None:
     before = (built / "params.yaml").read_bytes()
     try:
-        change(built, "train.dual_decoder.recipe", "aged")
-        done = run_stage(built, "train", "dual_decoder", check=False)
+        change(built, "train.aged_unet.recipe", "shapes")
+        done = run_stage(built, "train", "aged_unet", check=False)
     finally:
         (built / "params.yaml").write_bytes(before)
-    assert done.returncode == 1 and "aged is gray, the system takes RGB" in done.stderr
+    assert done.returncode == 1 and "shapes is RGB, the system takes gray" in done.stderr
     assert "Traceback" not in done.stderr
 
 
 def test_check_names_every_problem_at_once(project: Path) -> None:
-    change(project, "train.aged_unet.steps", "many")
+    change(project, "train.aged_unet.phases.fit.steps", "many")
     change(project, "recipes.aged.sources", ["smaple"])
     change(project, "synth.aged.reads", ["pipeline/corruptions/grain.py"] * 8)
     done = run_stage(project, "check", check=False)
     told = done.stdout + done.stderr
     assert done.returncode == 1
     for expected in (
-        "train.aged_unet.steps",
+        "train.aged_unet.phases.fit.steps must be a whole number",
         "'smaple' is not among sources",
         "write [pipeline/corruptions/grain.py",
     ):
