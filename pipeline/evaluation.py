@@ -1,73 +1,99 @@
-"""A system and the classical baselines on the same held-out samples: one row a sample, then the
-means."""
+"""A system and the classical baselines on the same held-out samples: a row a sample, and what the
+system does to the same tiles undamaged."""
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
 
-from pipeline import metrics
+from pipeline import fidelity, metrics
+from pipeline.answers import (
+    Answer,
+    altered,
+    family_names,
+    harm,
+    look_aside,
+    restore_sample,
+    undamaged,
+)
 from pipeline.config import Section
-from pipeline.files import write_json
+from pipeline.files import write_bytes, write_json
+from pipeline.images import encode_jpeg
 from pipeline.rows import COUNTS, Row
 from pipeline.samples import Array, Sample
 from pipeline.shards import read_manifest, read_samples
 from pipeline.systems import System
 from pipeline.systems.baselines import BASELINES
-from pipeline.validation import batch_of, fit_channels, to_pictures
+from pipeline.validation import fit_channels
 
 Progress = Callable[[int, int], None]
 
+JPEG_QUALITY = 92  # of the pictures that are kept for comparisons; metrics see the lossless ones
+MODEL = "model"  # the name of its own time among those of metrics
+
 
 class EvaluateSection(Section):
-    """A pair to measure: a trained `system`, its `kind` (its file in pipeline/systems), shards; and
-    the classical `baselines` measured on the same samples."""
+    """A pair to measure: a trained `system`, its `kind` (its file in pipeline/systems), shards; the
+    classical `baselines` measured on the same samples; and whose weights `lpips` sees with: those
+    of PATINA_REFERENCE_WEIGHTS, the official files, or none (null: it is not measured)."""
 
     system: str
     kind: str
     recipe: str
     baselines: tuple[str, ...]
+    lpips: Literal["reference", "official"] | None
 
 
-class Pictures(NamedTuple):
-    """What came of one sample. `mask`: float H×W probability of damage, or None; `stages`: the
-    pictures in between, of chained systems."""
+class Measured(NamedTuple):
+    """Rows by key; the baselines' strengths; pixels by predicted probability of damage, of truly
+    whole and truly damaged ones, None where the system finds no masks or none is known; seconds of
+    the model and of each group of metrics, in this process."""
 
-    prediction: Array
-    composite: Array
-    mask: Array | None
-    stages: dict[str, Array]
+    rows: list[Row]
+    tuned: dict[str, dict[str, float]]
+    probabilities: tuple[Array, Array] | None
+    seconds: dict[str, float]
 
 
 @dataclass
 class Evaluation:
-    """One system on the test split of one shard folder; finished photos are kept in `work`."""
+    """One system on the test split of one shard folder; finished photos are kept in `work`.
+
+    `sizes`: width and height of photos by id; `lpips`: its network, or None.
+    """
 
     system: System
     shards: Path
     baselines: tuple[str, ...]
     work: Path
     device: torch.device
+    lpips: Any = None
+    sizes: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=dict)
 
-    def run(self, progress: Progress) -> dict[str, Any]:
-        """``{"rows": …, "tuned": …}``: every test sample's row, by key, and the baselines'
-        strengths."""
+    def run(self, progress: Progress) -> Measured:
+        """Measure every test sample; composites are left in ``restored/<key>.jpg`` of `work`."""
         tuned = self._tune()
         manifest = read_manifest(self.shards)
-        total, done = manifest.num_samples("test"), 0
-        rows: list[Row] = []
+        total, rows = manifest.num_samples("test"), list[Row]()
+        counted: list[Any] = []
         for photo, samples in by_photo(read_samples(self.shards, "test")):
-            rows += self._photo_rows(photo, samples, tuned)
-            done += len(samples)
-            progress(done, total)
-        return {"rows": sorted(rows, key=lambda row: str(row["key"])), "tuned": tuned}
+            made = self._photo(photo, samples, tuned)
+            rows += made["rows"]
+            counted += [made["probabilities"]] if made["probabilities"] else []
+            progress(len(rows), total)
+        sums = np.array(counted).sum(axis=0) if counted else None
+        rows.sort(key=lambda row: str(row["key"]))
+        probabilities = None if sums is None else (sums[0], sums[1])
+        return Measured(rows, tuned, probabilities, self.seconds)
 
     def _tune(self) -> dict[str, dict[str, float]]:
         path = self.work / "tuned.json"
@@ -77,47 +103,95 @@ class Evaluation:
         tuned: dict[str, dict[str, float]] = json.loads(path.read_text())
         return tuned
 
-    def _photo_rows(
+    def _photo(
         self, photo: str, samples: Sequence[Sample], tuned: dict[str, dict[str, float]]
-    ) -> list[Row]:
-        """Rows of one photo: the unit of resume."""
+    ) -> dict[str, Any]:
+        """Rows of one photo and its pixels by probability: the unit of resume."""
         path = self.work / "rows" / f"{photo}.json"
         if not path.is_file():
-            write_json(path, [self._row(sample, tuned) for sample in samples])
-        rows: list[Row] = json.loads(path.read_text())
-        return rows
+            rows, counted = [], []
+            for sample in samples:
+                answer = self._restore(sample)
+                rows.append(self._row(sample, answer, tuned))
+                picture = encode_jpeg(answer.composite, JPEG_QUALITY)
+                write_bytes(self.work / "restored" / f"{sample.key}.jpg", picture)
+                if answer.mask is not None and not sample.mask_missing:
+                    counted.append(metrics.masks.histogram(answer.mask, sample.mask))
+            sums = np.array(counted).sum(axis=0).tolist() if counted else None
+            write_json(path, {"rows": rows, "probabilities": sums})
+        made: dict[str, Any] = json.loads(path.read_text())
+        return made
 
-    def _row(self, sample: Sample, tuned: dict[str, dict[str, float]]) -> Row:
-        restored = restore_sample(self.system, sample, self.device)
+    def _restore(self, sample: Sample) -> Answer:
+        """The answer to a sample; its time is noted."""
+        started = time.perf_counter()
+        answer = restore_sample(self.system, sample, self.device)
+        self._spend({MODEL: time.perf_counter() - started})
+        return answer
+
+    def _row(self, sample: Sample, answer: Answer, tuned: dict[str, dict[str, float]]) -> Row:
+        threshold = self.system.threshold
+        row = self._told(sample)
+        beside, numbers = look_aside(self.system, sample, self.device)
+        pictures = self._pictures(sample, answer, tuned) | beside
+        for name, values in self._measure(sample, pictures).items():
+            row |= {f"{name}.{metric}": _finite(value) for metric, value in values.items()}
+        row |= {name: _finite(value) for name, value in numbers.items()}
+        if answer.mask is not None:
+            row |= self._counts(answer.mask, sample)
+        row["altered_outside"] = _finite(altered(answer, threshold)[1])
+        done = harm(restore_sample(self.system, undamaged(sample), self.device), threshold)
+        return row | {f"harm.{name}": _finite(value) for name, value in done.items()}
+
+    def _told(self, sample: Sample) -> Row:
+        """What the sample is, before anything is measured."""
+        steps = [step for step in sample.story.get("steps", []) if step["on"] == "input"]
+        width, height = self.sizes.get(sample.key.split("_")[0], (None, None))
+        return {
+            "key": sample.key,
+            "photo": sample.story["photo"]["name"],
+            "source": sample.story["photo"]["source"],
+            "families": family_names(sample),
+            "covered": _covered(sample),
+            "severity": max((float(step["severity"]) for step in steps), default=0.0),
+            "width": width,
+            "height": height,
+        }
+
+    def _pictures(
+        self, sample: Sample, answer: Answer, tuned: dict[str, dict[str, float]]
+    ) -> dict[str, Array | None]:
+        """All that is measured against the original; None where a baseline lacks its mask."""
         corrupted = fit_channels(sample.corrupted, sample.clean.shape[2])
         pictures: dict[str, Array | None] = {
             "input": corrupted,
-            "prediction": restored.prediction,
-            "composite": restored.composite,
+            "prediction": answer.prediction,
+            "composite": answer.composite,
         }
         for name, strength in tuned.items():
             baseline, mask = BASELINES[name](), sample.known_mask
             usable = mask is not None or not baseline.needs_mask
             pictures[name] = baseline.restore(corrupted, mask, strength) if usable else None
-        steps = sample.story.get("steps", [])
-        row: Row = {
-            "key": sample.key,
-            "photo": sample.story["photo"]["name"],
-            "source": sample.story["photo"]["source"],
-            "covered": _covered(sample),
-            "severity": max((float(step["severity"]) for step in steps), default=0.0),
-        }
-        for name, picture in pictures.items():
-            values = _measure(picture, sample)
-            row |= {f"{name}.{metric}": _finite(value) for metric, value in values.items()}
-        if restored.mask is not None:
-            row |= self._counts(restored.mask, sample)
-        return row
+        return pictures
+
+    def _measure(
+        self, sample: Sample, pictures: Mapping[str, Array | None]
+    ) -> dict[str, dict[str, float | None]]:
+        """The metrics of each picture; of none, all are undefined."""
+        names = [name for name in metrics.METRICS if name != "lpips" or self.lpips is not None]
+        ruler = metrics.Ruler(sample.clean, sample.known_mask, names, self.lpips)
+        values = ruler.measure_all({k: v for k, v in pictures.items() if v is not None})
+        self._spend(ruler.seconds)
+        return {name: values.get(name, dict.fromkeys(names)) for name in pictures}
+
+    def _spend(self, seconds: Mapping[str, float]) -> None:
+        for name, more in seconds.items():
+            self.seconds[name] = self.seconds.get(name, 0.0) + more
 
     def _counts(self, found: Array, sample: Sample) -> dict[str, int | None]:
         if sample.mask_missing:
             return dict.fromkeys(COUNTS)
-        counts = metrics.mask_counts(found, sample.mask, self.system.threshold)
+        counts = fidelity.mask_counts(found, sample.mask, self.system.threshold)
         return dict(zip(COUNTS, counts, strict=True))
 
 
@@ -132,31 +206,12 @@ def tune(name: str, samples: Sequence[Sample]) -> dict[str, float]:
     )
 
 
-@torch.no_grad()
-def restore_sample(system: System, sample: Sample, device: torch.device) -> Pictures:
-    """A system's answer to one sample, in float32; gray or RGB as the original is."""
-    batch = batch_of([sample], system).to(device)
-    restored = system.restore(batch.corrupted, keep=batch.keep)
-    mask = None if restored.mask is None else restored.mask[0, 0].float().cpu().numpy()
-    made = [to_pictures(one)[0] for one in (restored.prediction, restored.composite)]
-    prediction, composite = (fit_channels(one, sample.clean.shape[2]) for one in made)
-    stages = {name: to_pictures(one)[0] for name, one in restored.stages.items()}
-    return Pictures(prediction, composite, mask, stages)
-
-
 def by_photo(samples: Iterable[Sample]) -> Iterator[tuple[str, list[Sample]]]:
     """Samples gathered by the photo that their key names."""
     gathered: dict[str, list[Sample]] = {}
     for sample in samples:
         gathered.setdefault(sample.key.split("_")[0], []).append(sample)
     yield from sorted(gathered.items())
-
-
-def _measure(picture: Array | None, sample: Sample) -> dict[str, float | None]:
-    """The metrics of a picture; of none, all are undefined."""
-    if picture is None:
-        return dict.fromkeys(metrics.METRICS)
-    return metrics.measure(picture, sample.clean, sample.known_mask)
 
 
 def _covered(sample: Sample) -> float | None:
@@ -169,4 +224,4 @@ def _finite(value: float | None) -> float | None:
     """JSON has no infinity; equal pictures count as the clip that averages use."""
     if value is None or math.isfinite(value):
         return None if value is None else round(value, 6)
-    return metrics.PSNR_CLIP
+    return fidelity.PSNR_CLIP

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
+from pipeline import themes
 from pipeline.images import Array
 from pipeline.rows import OWN, Row, picture_names
+from pipeline.themes import LIGHT, Theme
 
-INK, PALE = "#1f3a5f", "#9db4cf"
+DPI = 110
+COLUMN = (5.8, 3.9)  # inches: a plot for half of a page
 
 
-def plot_psnr(rows: Sequence[Row], title: str) -> bytes:
+def plot_psnr(rows: Sequence[Row], title: str, theme: Theme = LIGHT) -> bytes:
     """Each sample's PSNR before and after, with the means: PNG bytes."""
     names = picture_names(rows)
     figure = Figure(figsize=(8, 0.62 * len(names) + 1.3), layout="constrained")
@@ -25,20 +29,22 @@ def plot_psnr(rows: Sequence[Row], title: str) -> bytes:
         if not known:  # a baseline that needs masks, on samples that have none
             continue
         values = np.minimum(known, 60)
-        color = INK if name in OWN[1:] else PALE
+        color = theme.line if name in OWN[1:] else theme.fill
         shift = np.linspace(-0.16, 0.16, len(values)) if len(values) > 1 else np.zeros(1)
         axes.scatter(values, place + shift, s=14, color=color, alpha=0.7, linewidths=0)
-        axes.plot([values.mean()] * 2, [place - 0.3, place + 0.3], color="black", linewidth=2)
+        axes.plot([values.mean()] * 2, [place - 0.3, place + 0.3], color=theme.text, linewidth=2)
+        place_of_text = (values.mean(), place + 0.32)
         axes.annotate(
-            f"{values.mean():.1f}", (values.mean(), place + 0.32), ha="center", fontsize=9
+            f"{values.mean():.1f}", place_of_text, ha="center", fontsize=9, color=theme.text
         )
     axes.set_yticks(range(len(names)), [name.replace("_", " ") for name in reversed(names)])
     axes.set_ylim(-0.6, len(names) - 0.3)
-    _finish(axes, title, "PSNR against the clean tile (dB), a dot a sample, a bar the mean", "")
-    return _png(figure)
+    label = "PSNR against the clean tile (dB), a dot a sample, a bar the mean"
+    _finish(axes, theme, title, label, "")
+    return themes.png(figure, theme, DPI)
 
 
-def plot_gain(rows: Sequence[Row], title: str) -> bytes:
+def plot_gain(rows: Sequence[Row], title: str, theme: Theme = LIGHT) -> bytes:
     """What is gained over the input, against how bad the damage is, where that is known: PNG
     bytes."""
     key = "covered" if len({row["severity"] for row in rows}) <= 1 else "severity"
@@ -46,42 +52,44 @@ def plot_gain(rows: Sequence[Row], title: str) -> bytes:
     axes = figure.subplots()
     known = [row for row in rows if row[key] is not None]
     gains = [row["composite.psnr"] - row["input.psnr"] for row in known]
-    axes.axhline(0, color="black", linewidth=0.8)
-    axes.scatter([row[key] for row in known], gains, s=22, color=INK, alpha=0.8, linewidths=0)
+    axes.axhline(0, color=theme.text, linewidth=0.8)
+    axes.scatter([row[key] for row in known], gains, s=22, color=theme.line, alpha=0.8, lw=0)
     label = (
         "severity of the worst step (0 to 1)" if key == "severity" else "share of the tile covered"
     )
     if len(known) < len(rows):
         label += f"; {len(rows) - len(known)} of {len(rows)} samples have no mask"
-    _finish(axes, title, label, "composite − input (dB)")
-    return _png(figure)
+    _finish(axes, theme, title, label, "composite − input (dB)")
+    return themes.png(figure, theme, DPI)
 
 
-def plot_curves(history: Sequence[dict[str, Any]], title: str) -> bytes:
-    """Losses and validation PSNR over the steps: PNG bytes."""
-    steps = [row["step"] for row in history]
-    names = list(dict.fromkeys(name for row in history for name in row["values"]))
-    losses = [n for n in names if n.startswith("train/")]
+def plot_curves(history: Sequence[dict[str, Any]], title: str, theme: Theme = LIGHT) -> bytes:
+    """Losses and validation PSNR over the steps, with a line where a phase ends: PNG bytes."""
     figure = Figure(figsize=(10, 3.6), layout="constrained")
     left, right = figure.subplots(1, 2)
-    styles = ("-", "--", ":", "-.")
-    for number, name in enumerate(losses):
-        style, twin = styles[number % 4], name.replace("train/", "val/")
-        left.plot(
-            steps, [row["values"].get(name) for row in history], style, color=PALE, label=name
-        )
-        if twin in names:
-            left.plot(
-                steps, [row["values"].get(twin) for row in history], style, color=INK, label=twin
-            )
-    left.set_yscale("log")
-    left.legend(frameon=False, fontsize=9)
-    right.plot(
-        steps, [row["values"]["val/psnr"] for row in history], color=INK, marker="o", markersize=3
-    )
-    _finish(left, f"{title}: losses", "step", "")
-    _finish(right, "validation PSNR (dB)", "step", "")
-    return _png(figure)
+    _draw_losses(left, history, theme)
+    _draw_validation(right, history, theme)
+    _finish(left, theme, f"{title}: losses", "step", "")
+    _finish(right, theme, "validation PSNR (dB)", "step", "")
+    return themes.png(figure, theme, DPI)
+
+
+def plot_losses(history: Sequence[dict[str, Any]], theme: Theme = LIGHT) -> bytes:
+    """Losses over the steps, as narrow as a page's column: PNG bytes."""
+    figure = Figure(figsize=COLUMN, layout="constrained")
+    axes = figure.subplots()
+    _draw_losses(axes, history, theme)
+    _finish(axes, theme, "", "step", "")
+    return themes.png(figure, theme)
+
+
+def plot_validation(history: Sequence[dict[str, Any]], theme: Theme = LIGHT) -> bytes:
+    """Validation PSNR over the steps, as narrow as a page's column: PNG bytes."""
+    figure = Figure(figsize=COLUMN, layout="constrained")
+    axes = figure.subplots()
+    _draw_validation(axes, history, theme)
+    _finish(axes, theme, "", "step", "")
+    return themes.png(figure, theme)
 
 
 def plot_pictures(rows: Sequence[tuple[str, Sequence[Array]]], columns: Sequence[str]) -> bytes:
@@ -98,19 +106,49 @@ def plot_pictures(rows: Sequence[tuple[str, Sequence[Array]]], columns: Sequence
         cells[0].set_ylabel(label, fontsize=9, parse_math=False)
     for axes, name in zip(grid[0], columns, strict=True):
         axes.set_title(name, fontsize=10)
-    return _png(figure)
+    return themes.png(figure, LIGHT, DPI)
 
 
-def _finish(axes: Any, title: str, x: str, y: str) -> None:
-    axes.set_title(title, fontsize=11, loc="left", parse_math=False)
-    axes.set_xlabel(x)
-    axes.set_ylabel(y)
+def _draw_losses(axes: Any, history: Sequence[dict[str, Any]], theme: Theme) -> None:
+    """Each loss while training, pale, and on held-out samples where that is known."""
+    names = list(dict.fromkeys(name for row in history for name in row["values"]))
+    styles = ("-", "--", ":", "-.")
+    for number, name in enumerate(n for n in names if n.startswith("train/")):
+        line, twin = styles[number % 4], name.replace("train/", "val/")
+        axes.plot(*_series(history, name), line, color=theme.fill, label=name)
+        if twin in names:
+            axes.plot(*_series(history, twin), line, color=theme.line, label=twin)
+    axes.set_yscale("log")
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 3, 5, 7)))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.yaxis.set_minor_formatter(NullFormatter())
+    axes.legend(frameon=False, fontsize=9, labelcolor=theme.text)
+    _draw_phases(axes, history, theme)
+
+
+def _draw_validation(axes: Any, history: Sequence[dict[str, Any]], theme: Theme) -> None:
+    axes.plot(*_series(history, "val/psnr"), color=theme.line, marker="o", markersize=3)
+    _draw_phases(axes, history, theme)
+
+
+def _draw_phases(axes: Any, history: Sequence[dict[str, Any]], theme: Theme) -> None:
+    """A line where a phase ends."""
+    for before, after in pairwise(history):
+        if before.get("phase") != after.get("phase"):
+            axes.axvline(before["step"], color=theme.text, linewidth=0.8, linestyle=(0, (3, 2)))
+
+
+def _series(history: Sequence[dict[str, Any]], name: str) -> tuple[list[int], list[float | None]]:
+    """Steps and values; a gap where a phase does not have it."""
+    return [row["step"] for row in history], [row["values"].get(name) for row in history]
+
+
+def _finish(axes: Any, theme: Theme, title: str, x: str, y: str) -> None:
+    axes.set_title(title, fontsize=11, loc="left", parse_math=False, color=theme.text)
+    axes.set_xlabel(x, color=theme.text)
+    axes.set_ylabel(y, color=theme.text)
+    axes.set_facecolor("none")
     axes.spines[["top", "right"]].set_visible(False)
+    axes.spines[["left", "bottom"]].set_color(theme.text)
+    axes.tick_params(colors=theme.text)
     axes.grid(alpha=0.25)
-
-
-def _png(figure: Any) -> bytes:
-    """PNG without the metadata that would name the plotting library's version."""
-    out = io.BytesIO()
-    figure.savefig(out, format="png", dpi=110, metadata={"Software": None})
-    return out.getvalue()

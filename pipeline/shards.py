@@ -77,6 +77,14 @@ def read_manifest(folder: Path | str) -> ShardManifest:
     return manifest
 
 
+def test_fingerprint(manifest: ShardManifest) -> str:
+    """Hex sha256 that two sets of shards share when they measure on the same test samples: over the
+    recipe's name and the content of its test shards, in order. Train and val samples, and codecs,
+    are not in it."""
+    content = [row.content_sha256 for row in manifest.of_split("test")]
+    return sha256_bytes(to_json([manifest.recipe, content]).encode())
+
+
 def write_manifest(
     folder: Path, recipe: str, opencv: str, shards: Iterable[ShardRow], profile: str = "png"
 ) -> ShardManifest:

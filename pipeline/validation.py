@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from pipeline import images, metrics
+from pipeline import fidelity, images
 from pipeline.samples import Array, Sample
 from pipeline.stream import Batch, to_batch
 from pipeline.systems import System
@@ -33,7 +33,7 @@ class Validation:
         """``val/…`` values, and rows of corrupted, composite and clean."""
         sums: dict[str, float] = {}
         rows: list[dict[str, float | None]] = []
-        counts: list[metrics.MaskCounts] = []
+        counts: list[fidelity.MaskCounts] = []
         shown: list[list[Array]] = []
         for start in range(0, len(self.samples), BATCH):
             group = self.samples[start : start + BATCH]
@@ -47,18 +47,18 @@ class Validation:
                 picture = fit_channels(picture, sample.clean.shape[2])
                 rows.append(_row(picture, sample))
                 if found is not None and not sample.mask_missing:
-                    scores = metrics.mask_counts(found[number], sample.mask, system.threshold)
+                    scores = fidelity.mask_counts(found[number], sample.mask, system.threshold)
                     counts.append(scores)
                 if len(shown) < SHOWN:
                     shown.append([sample.corrupted, picture, sample.clean])
         values = {f"val/{name}": value for name, value in sums.items()}
         values["val/loss"] = sum(sums.values())
-        means = metrics.aggregate(rows)
+        means = fidelity.aggregate(rows)
         values |= {f"val/{name}": means[name] or 0.0 for name in METRICS}
         if self.keeps:
             values |= {f"val/{name}": means[name] or 0.0 for name in KEPT}
         if counts:
-            values["val/mask_f1"] = metrics.mask_scores(counts)["f1"] or 0.0
+            values["val/mask_f1"] = fidelity.mask_scores(counts)["f1"] or 0.0
         return values, images.sheet(shown)
 
     @property
@@ -99,9 +99,9 @@ def fit_channels(picture: Array, channels: int) -> Array:
 
 
 def _row(picture: Array, sample: Sample) -> dict[str, float | None]:
-    row = metrics.measure(picture, sample.clean, sample.known_mask)
+    row = fidelity.measure(picture, sample.clean, sample.known_mask)
     if sample.keep is not None:
-        kept = metrics.measure(picture, sample.clean, sample.keep)
+        kept = fidelity.measure(picture, sample.clean, sample.keep)
         row |= {"psnr_keep": kept["psnr_masked"], "ssim_keep": kept["ssim_masked"]}
     return row
 

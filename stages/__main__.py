@@ -7,7 +7,9 @@ from typing import Annotated
 import typer
 
 from stages import (
+    benchmark,
     check,
+    compare,
     evaluate,
     fetch,
     index,
@@ -38,6 +40,8 @@ for run in (
     train.train,
     evaluate.evaluate,
     leaderboard.leaderboard,
+    compare.compare,
+    benchmark.benchmark,
     restore.restore,
     preview.preview,
     preset.preset,

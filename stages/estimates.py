@@ -191,7 +191,8 @@ def _time_phase(system: Any, phase: str, name: str, block: Any, keeps: bool) -> 
 
 
 def estimate_evaluate(root: Path, params: dict[str, Any], name: str, counts: Counts) -> str:
-    """Time tuning and restoring by each baseline on a tile; the system itself is quicker."""
+    """Time on a tile what is done to each sample: tuning and restoring by the baselines, restoring
+    by the untrained system (also without damage), and all metrics of all pictures."""
     from pipeline.config import section
     from pipeline.corruptions import Recipe
     from pipeline.errors import PipelineError
@@ -202,14 +203,14 @@ def estimate_evaluate(root: Path, params: dict[str, Any], name: str, counts: Cou
     block = section(params, f"evaluate.{name}", EvaluateSection)
     recipe = Recipe.load(params, block.recipe, root / "data/textures")
     num_val, num_test = (_num_samples(recipe, split, counts) for split in ("val", "test"))
-    seconds = 0.0
+    try:
+        val = _damage(recipe, recipe.section.val.side, 0)
+        test = _damage(recipe, recipe.section.test.side, 0)
+        seconds = num_test * _seconds_of_sample(params, block, test)
+    except PipelineError as error:
+        return f"evaluate {name}: cannot be timed yet ({error})"
     for baseline in block.baselines:
         method = BASELINES[baseline]()
-        try:
-            val = _damage(recipe, recipe.section.val.side, 0)
-            test = _damage(recipe, recipe.section.test.side, 0)
-        except PipelineError as error:
-            return f"evaluate {name}: cannot be timed yet ({error})"
         given = [fit_channels(one.corrupted, one.clean.shape[2]) for one in (val, test)]
         start = time.perf_counter()
         strength = method.tune([(val.clean, given[0], val.mask)])
@@ -217,6 +218,27 @@ def estimate_evaluate(root: Path, params: dict[str, Any], name: str, counts: Cou
         method.restore(given[1], test.mask, strength)
         seconds += (tuned - start) * num_val + (time.perf_counter() - tuned) * num_test
     return f"evaluate {name}: {num_test} samples, about {seconds / 60:.1f} min"
+
+
+def _seconds_of_sample(params: dict[str, Any], block: Any, damaged: Any) -> float:
+    """Of the system, on the damaged tile and on the whole one, and of the metrics without LPIPS."""
+    import torch
+
+    from pipeline.answers import restore_sample, undamaged
+    from pipeline.metrics import Ruler
+    from pipeline.samples import Sample
+    from pipeline.systems import make_system
+
+    told: dict[str, Any] = {"photo": None, "steps": []}
+    sample = Sample("check", damaged.clean, damaged.corrupted, damaged.mask, told, damaged.keep)
+    system = make_system(block.system, params, 0, block.kind)[0].eval()
+    start = time.perf_counter()
+    answer = restore_sample(system, sample, torch.device("cpu"))
+    restore_sample(system, undamaged(sample), torch.device("cpu"))
+    ruler = Ruler(sample.clean, sample.known_mask)
+    for _ in range(2 + len(block.baselines)):
+        ruler.measure(answer.composite)
+    return time.perf_counter() - start
 
 
 def _damage(recipe: Any, side: int, turn: int) -> Any:

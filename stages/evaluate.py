@@ -3,8 +3,6 @@ shards."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -15,10 +13,11 @@ from stages.console import command, make_app, progress, project_root, read_param
 from stages.devices import check_channels, choose_device
 
 if TYPE_CHECKING:
-    from pipeline.evaluation import EvaluateSection, Evaluation, Pictures, Row
+    from pipeline.evaluation import EvaluateSection, Evaluation, Measured
+    from stages.reporting import Subject
 
-SHOWN = 5  # samples in the picture grid, from the worst gain to the best
 SEEN = 16  # samples that tell whether a recipe's pictures are gray
+LEAVES = ("metrics.json", "index.html", "restored.tar", "*.csv", "*.png")
 
 
 @command
@@ -32,7 +31,7 @@ def evaluate(
         Path | None, typer.Option(help="Write every sample's pictures into this folder instead.")
     ] = None,
 ) -> None:
-    """Measure a trained system on the test split; writes rows, means, plots and a picture grid."""
+    """Measure a trained system on the test split; writes rows, means, plots and a page."""
     from pipeline.config import section
     from pipeline.evaluation import EvaluateSection
 
@@ -45,15 +44,9 @@ def evaluate(
         _write_pictures(job, pictures)
         return
     folder = out or root / "reports/systems" / pair
-    summary = _measure(root, pair, block, name, job, folder)
-    shown = summary.get("damaged", summary)  # 100 dB of those that are whole would hide the rest
-    before, after = shown["input"]["psnr"], shown["composite"]["psnr"]
-    score, missing = summary.get("mask", {}).get("f1"), summary.get("mask_missing_count")
-    found = "" if score is None else f", mask F1 {score:.3f}"
-    found += f"; {missing} of {summary['num_samples']} samples have no mask" if missing else ""
-    whole = summary.get("undamaged_count")
-    found += f"; {whole} of {summary['num_samples']} samples are undamaged" if whole else ""
-    say(f"{pair}: {before:.2f} dB before, {after:.2f} dB after{found} ({folder}/metrics.json)")
+    subject = _subject(root, params, pair, block, job)
+    measured, summary = _measure(root, subject, name, job, folder)
+    _tell(measured, summary, pair, folder)
 
 
 def _weights(root: Path, block: EvaluateSection) -> Path:
@@ -67,6 +60,7 @@ def _load(root: Path, pair: str, block: EvaluateSection, device: str) -> tuple[s
     from pipeline.checkpoint import load_system
     from pipeline.evaluation import Evaluation
     from pipeline.shards import read_samples
+    from stages.reference import load_lpips
 
     shards = root / "data/shards" / block.recipe
     name, system = load_system(_weights(root, block))
@@ -74,43 +68,97 @@ def _load(root: Path, pair: str, block: EvaluateSection, device: str) -> tuple[s
     seen = islice(read_samples(shards, "test"), SEEN)
     found = {(sample.corrupted.shape[2], sample.clean.shape[2]) for sample in seen}
     check_channels(system, f"evaluate.{pair}", block.recipe, found)
-    return name, Evaluation(system.to(target), shards, block.baselines, root, target)
+    job = Evaluation(system.to(target), shards, block.baselines, root, target)
+    job.lpips, job.sizes = load_lpips(block.lpips), _sizes(root)
+    return name, job
+
+
+def _sizes(root: Path) -> dict[str, tuple[int, int]]:
+    """Width and height of each photo of the index, where there is one."""
+    from pipeline.splits import read_index
+
+    path = root / "data/index.json"
+    photos = read_index(path) if path.is_file() else []
+    return {photo.id: (photo.width, photo.height) for photo in photos}
+
+
+def _subject(
+    root: Path, params: dict[str, Any], pair: str, block: EvaluateSection, job: Evaluation
+) -> Subject:
+    """All that the report says of what was measured."""
+    from pipeline.files import sha256_file
+    from pipeline.shards import read_manifest, test_fingerprint
+    from stages.reporting import Subject
+
+    manifest = read_manifest(job.shards)
+    hashes = {
+        "weights": sha256_file(_weights(root, block)),
+        "shards": manifest.sha256,
+        "test split": test_fingerprint(manifest),
+    }
+    blocks = {
+        f"recipes.{block.recipe}": params.get("recipes", {}).get(block.recipe),
+        f"systems.{block.system}": params.get("systems", {}).get(block.system),
+        f"train.{block.system}": params.get("train", {}).get(block.system),
+        f"evaluate.{pair}": block.model_dump(mode="json"),
+    }
+    known = {name: one for name, one in blocks.items() if one is not None}
+    training = root / "reports/training" / block.system / "history.json"
+    return Subject(pair, block, int(params["seed"]), known, hashes, training)
 
 
 def _measure(
-    root: Path, pair: str, block: EvaluateSection, name: str, job: Evaluation, folder: Path
-) -> dict[str, Any]:
+    root: Path, subject: Subject, name: str, job: Evaluation, folder: Path
+) -> tuple[Measured, dict[str, Any]]:
     """Measure every test sample, leave the report in `folder`, and return the means."""
     from pipeline.files import sha256_file
-    from pipeline.rows import summarize
+    from stages.reporting import write_report
     from stages.workspace import finish, workspace
 
     code = ["stages/evaluate.py", f"pipeline/systems/{name}.py"]
-    data = [sha256_file(_weights(root, block)), sha256_file(job.shards / "manifest.json")]
-    with workspace(root, f"evaluate-{pair}", code, [block.model_dump(), *data], [folder]) as work:
+    history = sha256_file(subject.history) if subject.history.is_file() else None
+    inputs = [subject.seed, subject.params, subject.hashes, history, sorted(job.sizes.items())]
+    with workspace(
+        root, f"evaluate-{subject.pair}", code, inputs, [folder], ["metrics.json"], LEAVES
+    ) as work:
         job.work = work
-        with progress(f"evaluate {pair}") as show:
+        with progress(f"evaluate {subject.pair}") as show:
             measured = job.run(show)
-        summary = summarize(measured["rows"])
-        report = work / "report"
-        _draw(job, measured["rows"], report, pair)
-        _draw_curves(root / "reports/training" / block.system, report)
-        told = {"system": block.system, "recipe": block.recipe, "threshold": job.system.threshold}
-        _write_rows(measured, {**summary, **told}, report)
+        summary = write_report(subject, job, measured, work / "report")
         finish(root, work, {"report": (folder, "metrics.json")})
-    return summary
+    return measured, summary
 
 
-def _write_rows(measured: dict[str, Any], told: dict[str, Any], folder: Path) -> None:
-    """``rows.csv`` and ``metrics.json``."""
-    from pipeline.files import write_json, write_text
-    from pipeline.report import to_csv
-    from pipeline.rows import by_photo
+def _tell(measured: Measured, summary: dict[str, Any], pair: str, folder: Path) -> None:
+    """What came out, in a few lines; times stay here, for reports hold none."""
+    _tell_times(measured)
+    shown = summary.get("damaged", summary)  # 100 dB of those that are whole would hide the rest
+    before, after = shown["input"]["psnr"], shown["composite"]["psnr"]
+    score, missing = summary.get("mask", {}).get("f1"), summary.get("mask_missing_count")
+    found = "" if score is None else f", mask F1 {score:.3f}"
+    found += f"; {missing} of {summary['num_samples']} samples have no mask" if missing else ""
+    whole = summary.get("undamaged_count")
+    found += f"; {whole} of {summary['num_samples']} samples are undamaged" if whole else ""
+    found += f"; undamaged photos come back at {summary['harm']['psnr']:.2f} dB"
+    say(f"{pair}: {before:.2f} dB before, {after:.2f} dB after{found} ({folder}/index.html)")
 
-    rows = measured["rows"]
-    write_text(folder / "rows.csv", to_csv(rows))
-    write_json(
-        folder / "metrics.json", {**told, "photos": by_photo(rows), "tuned": measured["tuned"]}
+
+def _tell_times(measured: Measured) -> None:
+    """What measuring cost beside restoring; nothing where all was measured before."""
+    from pipeline.evaluation import MODEL
+    from pipeline.rows import picture_names
+
+    seconds = dict(measured.seconds)
+    model = seconds.pop(MODEL, 0.0)
+    if not model or not seconds:
+        return
+    pictures = len(picture_names(measured.rows))
+    told = sorted(seconds.items(), key=lambda item: -item[1])
+    shares = ", ".join(f"{name} {one / pictures / model:.0%}" for name, one in told)
+    total = sum(seconds.values())
+    say(
+        f"restoring took {model:.1f} s, measuring {total:.1f} s for {pictures} pictures a sample; "
+        f"a picture's share of the model's time: all {total / pictures / model:.0%} ({shares})"
     )
 
 
@@ -134,90 +182,29 @@ def find_pair(params: dict[str, Any], name: str) -> str:
     )
 
 
-def _draw(job: Evaluation, rows: Sequence[Row], folder: Path, pair: str) -> None:
-    """PSNR before and after, the gain against the damage, and samples to look at."""
-    import numpy as np
-
-    from pipeline import images, plots
-    from pipeline.evaluation import restore_sample
-    from pipeline.files import write_bytes
-    from pipeline.shards import read_samples
-
-    write_bytes(folder / "psnr.png", plots.plot_psnr(rows, pair))
-    write_bytes(
-        folder / "gain.png", plots.plot_gain(rows, f"{pair}: what is gained over the input")
-    )
-    gain = {str(row["key"]): row["composite.psnr"] - row["input.psnr"] for row in rows}
-    ranked = sorted(gain, key=lambda key: (gain[key], key))
-    chosen = [
-        ranked[round(place)] for place in np.linspace(0, len(ranked) - 1, min(SHOWN, len(ranked)))
-    ]
-    samples = {one.key: one for one in read_samples(job.shards, "test") if one.key in chosen}
-    lines = []
-    for key in dict.fromkeys(chosen):
-        sample = samples[key]
-        made = restore_sample(job.system, sample, job.device)
-        mask = (
-            sample.shown_mask
-            if made.mask is None
-            else np.uint8(255) * (made.mask >= job.system.threshold)
-        )
-        between = [made.stages[stage] for stage in between_names(made)]
-        found_mask = np.asarray(mask, np.uint8)
-        cells = [sample.corrupted, found_mask, *between, made.composite, sample.clean]
-        label = f"{Path(sample.story['photo']['name']).stem[:18]}\n{gain[key]:+.1f} dB"
-        lines.append((label, [images.to_rgb(c) if c.ndim == 3 else c for c in cells]))
-    unknown = any(sample.mask_missing for sample in samples.values())
-    true = "true mask (gray: missing)" if unknown else "damage (true mask)"
-    found = true if made.mask is None else "damage found"
-    write_bytes(
-        folder / "pictures.png",
-        plots.plot_pictures(
-            lines, ("damaged", found, *between_names(made), "restored", "original")
-        ),
-    )
-
-
-def between_names(made: Pictures) -> list[str]:
-    """The stages of a chained system that are shown between the mask and the result."""
-    return [name for name in made.stages if name != "mask"]
-
-
-def _draw_curves(training: Path, folder: Path) -> None:
-    """How the system learned, from what its training left; weights from elsewhere have left
-    nothing."""
-    from pipeline.files import write_bytes
-    from pipeline.plots import plot_curves
-
-    history = training / "history.json"
-    if history.is_file():
-        rows = json.loads(history.read_text(encoding="utf-8"))
-        write_bytes(folder / "curves.png", plot_curves(rows, training.name))
-
-
 def _write_pictures(job: Evaluation, folder: Path) -> None:
     """``predicted_images/ reconstructed_images/ binary_masks/``, a PNG a test sample each."""
     import numpy as np
 
-    from pipeline.evaluation import restore_sample
+    from pipeline.answers import restore_sample
     from pipeline.files import write_bytes
     from pipeline.images import encode_png
     from pipeline.shards import read_manifest, read_samples
 
-    total = read_manifest(job.shards).num_samples("test")
+    total, marks = read_manifest(job.shards).num_samples("test"), False
     with progress("pictures") as show:
         for done, sample in enumerate(read_samples(job.shards, "test"), 1):
             made = restore_sample(job.system, sample, job.device)
             parts = {"predicted_images": made.prediction, "reconstructed_images": made.composite}
-            parts |= {f"stages/{name}": made.stages[name] for name in between_names(made)}
-            if made.mask is not None:
-                parts["binary_masks"] = np.where(made.mask >= job.system.threshold, 255, 0).astype(
-                    np.uint8
-                )
+            parts |= {f"stages/{name}": picture for name, picture in made.between.items()}
+            marked = made.marked(job.system.threshold)
+            if marked is not None:
+                parts["binary_masks"] = np.uint8(255) * marked
+            marks = marks or marked is not None
             for name, picture in parts.items():
                 write_bytes(folder / name / f"{sample.key}.png", encode_png(picture))
             show(done, total)
-    unmasked = "; no binary_masks: the system finds no damage mask" if made.mask is None else ""
+    unmasked = "" if marks else "; no binary_masks: the system finds no damage mask"
     say(f"{total} samples in {folder}{unmasked}")
 
 

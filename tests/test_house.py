@@ -49,16 +49,17 @@ WALLS = {
     "url_store": "synthesis samples shards tiling files",
     "synthesis": "samples shards splits images files tiling executors",
     "folders": "synthesis tiling samples shards png files",
-    "inspection": "corruptions samples shards images files pages",
-    "pages": "",
+    "inspection": "corruptions samples shards images files pages themes",
+    "pages": "images themes",
     "augmentation": "",
     "stream": "samples shards augmentation files addresses",
     "losses": "",
-    "metrics": "",
-    "systems": "losses metrics",
+    "fidelity": "",
+    "metrics": "fidelity images losses",
+    "systems": "losses fidelity",
     "schedules": "muon",
     "muon": "",
-    "validation": "systems stream samples metrics images",
+    "validation": "systems stream samples fidelity images",
     "checkpoint": "systems files",
     "precision": "",
     "run_state": "checkpoint precision",
@@ -68,10 +69,18 @@ WALLS = {
     "trainer": "systems stream samples checkpoint schedules precision run_state runs validation "
     "guards averages",
     "training": "checkpoint run_state runs trainer",
-    "rows": "metrics",
-    "evaluation": "systems stream samples shards metrics validation rows files",
-    "report": "rows",
-    "plots": "rows images",
+    "rows": "fidelity",
+    "statistics": "",
+    "breakdown": "fidelity rows statistics",
+    "answers": "systems samples validation fidelity images",
+    "evaluation": "systems samples shards metrics fidelity validation answers rows images files",
+    "showcase": "answers samples validation rows images",
+    "themes": "",
+    "report": "rows samples images pages plots themes",
+    "plots": "rows images themes",
+    "revisions": "",
+    "comparison": "breakdown statistics rows images pages",
+    "literature": "corruptions fidelity images photos reading restore splits systems twins",
     "restore": "systems images photos",
 }
 OPEN = {"errors", "complaints", "config", "seeds"}
@@ -241,7 +250,7 @@ def test_params_of_the_repository_are_valid() -> None:
 # the commands
 
 COMMANDS = ["fetch", "index", "textures", "synth", "train", "evaluate", "leaderboard", "restore",
-"preview", "show", "check", "inspect", "lift", "preset"]  # fmt: skip
+"preview", "show", "check", "inspect", "lift", "preset", "compare", "benchmark"]  # fmt: skip
 
 
 def test_help_lists_every_command_and_is_quick() -> None:

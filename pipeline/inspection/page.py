@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
 from pipeline import pages
-from pipeline.images import encode_jpeg, encode_png, resize
+from pipeline.images import encode_jpeg, encode_png
 from pipeline.inspection import FLAT, spread, summarize
 from pipeline.inspection.doubts import NOTABLE, SURPRISE, is_surprising
-from pipeline.inspection.plots import DARK, LIGHT, Panel, plot_frequencies, plot_panels
+from pipeline.inspection.plots import Panel, plot_frequencies, plot_panels
 from pipeline.inspection.report import Report, panels, sizes_of
-from pipeline.pages import Markup, Plot
+from pipeline.pages import Markup
+from pipeline.pages.shots import shrink
 from pipeline.samples import Array, Sample
 
 JPEG_QUALITY = 90
-SHOWN_SIDE = 384  # px; larger tiles are shown smaller
 SPREAD = ("mean", "median", "lowest", "highest")
 METHOD = (
     "Every shard was checked against its manifest (size, sha256, number of samples), and every "
@@ -76,15 +76,6 @@ def tell(sample: Sample) -> str:
     return f"{how}; mask {np.count_nonzero(sample.mask) / sample.mask.size:.1%}"
 
 
-def shrink(picture: Array, side: int = SHOWN_SIDE) -> Array:
-    """The picture with its longer side cut down to `side` (px), where it is longer."""
-    scale = side / max(picture.shape[:2])
-    if scale >= 1:
-        return picture
-    height, width = (max(1, round(length * scale)) for length in picture.shape[:2])
-    return resize(picture, height, width)
-
-
 def _warnings(report: Report) -> list[Markup]:
     if report.doubts:
         return [pages.bullets(report.doubts)]
@@ -112,7 +103,7 @@ def _damage(report: Report, severity: Sequence[Panel]) -> list[Markup]:
     head = ["step", "drawn on", "probability", *names, "severity", "at severity 0"]
     caption = "Share of the samples in which each step occurs; ! marks what chance does not explain"
     frequencies = pages.figure(
-        _plot(lambda theme: plot_frequencies(report.splits, report.steps, theme)),
+        pages.themed(lambda theme: plot_frequencies(report.splits, report.steps, theme)),
         "Dots: how often each step occurs, over plausible ranges; the table has the numbers.",
         pages.strong("How often"), f" each step occurs in {_and(names)}, from top to bottom: a dot "
         "for what the shards hold, a bar for what its probability makes plausible.",
@@ -253,14 +244,10 @@ def _histogram(panel: Panel, note: str = "") -> Markup:
     ]
     told = f"median {', '.join(middles)}." if middles else "no samples."
     return pages.figure(
-        _plot(lambda theme: plot_panels([panel], theme)),
+        pages.themed(lambda theme: plot_panels([panel], theme)),
         f"Histograms of {panel.title}, one a split: {told}",
         pages.strong(panel.title), f": {told}{note}",
     )  # fmt: skip
-
-
-def _plot(draw: Callable[..., bytes]) -> Plot:
-    return Plot(draw(LIGHT), draw(DARK))
 
 
 def _ends(ordered: Sequence[str]) -> str:

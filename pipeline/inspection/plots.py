@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -15,22 +14,9 @@ from pipeline.inspection.columns import SplitData
 from pipeline.inspection.doubts import plausible
 from pipeline.inspection.plan import PlannedStep
 from pipeline.samples import Array
+from pipeline.themes import LIGHT, Theme, png, style
 
 COLUMNS = 3
-
-
-class Theme(NamedTuple):
-    """Colors of a plot; a background of None is transparent."""
-
-    text: str
-    fill: str
-    line: str
-    alarm: str
-    background: str | None
-
-
-LIGHT = Theme("#333a44", "#9db4cf", "#1f3a5f", "#b3261e", "#ffffff")
-DARK = Theme("#c3ccd8", "#46607f", "#9fc3ef", "#ff8a80", None)
 
 
 class Row(NamedTuple):
@@ -73,7 +59,7 @@ def plot_panels(panels: Sequence[Panel], theme: Theme = LIGHT) -> bytes:
     parts = np.atleast_2d(figure.subfigures(blocks, columns, squeeze=False))
     for part, panel in zip(parts.flat, panels, strict=False):
         _draw_panel(part, panel, theme)
-    return _png(figure, theme)
+    return png(figure, theme)
 
 
 def plot_frequencies(
@@ -99,10 +85,10 @@ def plot_frequencies(
     axes.set_xlim(-0.02, 1.02)
     axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     axes.set_xlabel("share of the samples", color=theme.text, fontsize=9)
-    _style(axes, theme)
+    style(axes, theme)
     axes.tick_params(axis="y", length=0)
     axes.grid(axis="x", alpha=0.25)
-    return _png(figure, theme)
+    return png(figure, theme)
 
 
 def _draw_panel(part: Any, panel: Panel, theme: Theme) -> None:
@@ -120,7 +106,7 @@ def _draw_panel(part: Any, panel: Panel, theme: Theme) -> None:
         axes.set_ylim(0, (top or 1.0) * 1.4)  # room for the label
         axes.yaxis.set_major_locator(MaxNLocator(2, min_n_ticks=2))
         axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
-        _style(axes, theme)
+        style(axes, theme)
     grid[-1].set_xlim(0, _used(panel, edges))
     if panel.percent:
         grid[-1].xaxis.set_major_formatter(PercentFormatter(1, decimals=None))
@@ -134,18 +120,3 @@ def _used(panel: Panel, edges: Array) -> float:
     last = max((int(np.flatnonzero(shares).max(initial=0)) for shares in drawn), default=0)
     reach = max(float(edges[min(BINS, last + 2)]), 1.04 * max(panel.marks, default=0.0))
     return float(edges[-1]) if reach > 0.7 * edges[-1] else reach
-
-
-def _style(axes: Any, theme: Theme) -> None:
-    axes.set_facecolor("none")
-    axes.spines[["top", "right", "left"]].set_visible(False)
-    axes.spines["bottom"].set_color(theme.text)
-    axes.tick_params(colors=theme.text, labelsize=8.5, width=0.7)
-
-
-def _png(figure: Any, theme: Theme) -> bytes:
-    """PNG without the metadata that would name the plotting library's version."""
-    out = io.BytesIO()
-    look = {"transparent": True} if theme.background is None else {"facecolor": theme.background}
-    figure.savefig(out, format="png", dpi=160, metadata={"Software": None}, **look)
-    return out.getvalue()

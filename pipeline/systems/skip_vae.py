@@ -15,7 +15,7 @@ from torch import nn
 from pipeline.config import Amount, Channels, Section
 from pipeline.errors import TrainingError
 from pipeline.losses import bce_sum, kl_normal
-from pipeline.systems import SYSTEMS, Pairs, Restored, System, Tensor, Terms
+from pipeline.systems import SYSTEMS, Aside, Pairs, Restored, System, Tensor, Terms
 from pipeline.systems.tiles import restore_tiles
 
 SIDE = 128  # px: the fully connected layers take no other
@@ -132,6 +132,29 @@ class SkipVae(System):
         if mask is not None:
             composite = torch.where(mask >= self.threshold, prediction, x)
         return Restored(prediction, None, composite, {})
+
+    def aside(self, x: Tensor) -> Aside:
+        """With skips, the same without them, for they let the network ignore its code; and the
+        divergence of the code from the normal prior in nats, mean over the tiles of a picture."""
+        section, divergences = self.section, []
+
+        def restore(tile: Tensor) -> Tensor:
+            logits, mean, log_variance = self.net(tile, sample=False)
+            pairs = zip(mean, log_variance, strict=True)
+            divergences.append(torch.stack([kl_normal(m[None], v[None]) for m, v in pairs]))
+            return torch.sigmoid(logits)
+
+        pictures, skips = {}, self.net.skips
+        self.net.skips = False
+        try:
+            made = restore_tiles(x, SIDE, section.overlap, restore).clamp(0, 1)
+        finally:
+            self.net.skips = skips
+        if skips:
+            pictures["without_skips"] = made
+        # Each call had the tiles of all N pictures in one row of tiles, N after N.
+        kl = torch.cat([one.view(-1, x.shape[0]) for one in divergences]).mean(0)
+        return Aside(pictures, {"kl": kl})
 
     def _restore_tile(self, x: Tensor) -> Tensor:
         logits: Tensor = self.net(x, sample=False)[0]

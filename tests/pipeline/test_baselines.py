@@ -9,14 +9,14 @@ import pytest
 import skimage.data
 
 from pipeline.errors import PipelineError
-from pipeline.metrics import psnr, psnr_masked
+from pipeline.fidelity import psnr, psnr_masked
 from pipeline.seeds import rng
 from pipeline.systems import baselines
 from pipeline.systems.baselines import BASELINES
 
 STRENGTHS = {
     "telea": {}, "navier_stokes": {}, "median": {"kernel": 5}, "gaussian": {"sigma": 1.0},
-    "non_local_means": {"h": 20.0},
+    "non_local_means": {"h": 20.0}, "mean_fill": {}, "tint": {"a": 4.0, "b": 12.5},
 }  # fmt: skip
 INPAINTERS = ["navier_stokes", "telea"]
 
@@ -46,7 +46,8 @@ def holed_sample(name, side=192, channels=3):
 
 def test_the_registry_names_them_all():
     assert set(BASELINES) == set(STRENGTHS)
-    assert [name for name in BASELINES if BASELINES[name].needs_mask] == INPAINTERS
+    needy = [name for name in BASELINES if BASELINES[name].needs_mask]
+    assert needy == ["mean_fill", *INPAINTERS]
 
 
 @pytest.mark.parametrize("channels", [1, 3])
@@ -181,3 +182,41 @@ def test_no_torch_and_no_global_settings():
     }  # fmt: skip
     assert imported == {"collections", "cv2", "math", "numpy", "pipeline", "typing"}
     assert "setNumThreads" not in text
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_mean_fill_paints_holes_with_the_mean_of_what_is_whole(channels):
+    clean, corrupted, mask = holed_sample("astronaut", channels=channels)
+    method = BASELINES["mean_fill"]()
+    filled = method.restore(corrupted, mask, method.tune([(clean, corrupted, mask)]))
+    np.testing.assert_array_equal(filled[mask == 0], corrupted[mask == 0])
+    mean = corrupted[mask == 0].astype(float).mean(axis=0)
+    assert np.abs(filled[mask > 0] - mean).max() <= 0.5
+    everything = np.full_like(mask, 255)
+    np.testing.assert_array_equal(method.restore(corrupted, everything, {}), corrupted)
+    with pytest.raises(PipelineError, match="needs the true mask"):
+        method.restore(corrupted, None, {})
+
+
+def test_the_tuned_tint_is_better_than_no_color_and_than_its_neighbours():
+    clean = photo("coffee", 128)
+    gray = np.repeat(cv2.cvtColor(clean, cv2.COLOR_RGB2GRAY)[..., None], 3, axis=2)
+    method, mask = BASELINES["tint"](), np.zeros(clean.shape[:2], np.uint8)
+    best = method.tune([(clean, gray, mask)])
+    reached = psnr(method.restore(gray, mask, best), clean)
+    assert reached > psnr(gray, clean) + 0.5
+    for name, shift in (("a", 12), ("a", -12), ("b", 12), ("b", -12)):
+        other = {**best, name: best[name] + shift}
+        assert reached > psnr(method.restore(gray, mask, other), clean)
+
+
+def test_a_tint_keeps_the_lightness_and_makes_one_hue():
+    gray = np.repeat(photo("coffee", 96)[..., :1], 3, axis=2)
+    tinted = BASELINES["tint"]().restore(gray, None, {"a": 0.0, "b": 20.0})
+    lab = [cv2.cvtColor(one, cv2.COLOR_RGB2LAB).astype(int) for one in (gray, tinted)]
+    middle = (lab[0][..., 0] > 60) & (lab[0][..., 0] < 200)
+    assert np.abs(lab[1][..., 0] - lab[0][..., 0])[middle].max() <= 2
+    assert np.abs(lab[1][..., 2][middle] - 148).max() <= 2
+    one_channel = np.ascontiguousarray(gray[..., :1])
+    kept = BASELINES["tint"]().restore(one_channel, None, {"a": 5.0, "b": 20.0})
+    np.testing.assert_array_equal(kept, one_channel)

@@ -15,9 +15,10 @@ from pipeline.inspection import doubts
 from pipeline.inspection.columns import hash_of
 from pipeline.inspection.page import build, shrink, tell
 from pipeline.inspection.plan import PlannedStep
-from pipeline.inspection.plots import DARK, LIGHT, plot_frequencies, plot_panels
+from pipeline.inspection.plots import plot_frequencies, plot_panels
 from pipeline.inspection.report import Report, numbers, panels, photo_sizes, sizes_of
 from pipeline.shards import SPLITS
+from pipeline.themes import DARK, LIGHT
 from tests.pipeline.inspected import (
     GRAIN,
     GRAY,

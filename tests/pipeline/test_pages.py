@@ -14,6 +14,7 @@ from pipeline import pages
 from pipeline.images import encode_png
 from pipeline.pages import Markup, Plot
 from pipeline.seeds import rng
+from pipeline.themes import DARK, LIGHT
 
 VOID = {"meta", "link", "img", "br", "source"}
 NASTY = """<script>alert("1 & 2")</script>'"""
@@ -49,20 +50,40 @@ class Reader(HTMLParser):
         return [attrs for name, attrs in self.elements if name == tag]
 
 
+RELATIVE = re.compile(r"(\.\./)*\w[\w.-]*(/\w[\w.-]*)*")  # a file beside the page, no scheme
+
+
+def sha256(text):
+    """As a page's policy names a script or style."""
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+
+
+def check_scripts(text, read):
+    """At most one, inline, and the policy holds its hash; without one the policy allows none."""
+    found = re.findall(r"<script>(.*?)</script>", text, re.DOTALL)
+    assert len(found) == len(read.all("script")) <= 1
+    policy = read.all("meta")[1]["content"]
+    assert "unsafe" not in policy and "http" not in policy
+    assert policy.partition("; script-src ")[2] == "".join(map(sha256, found))
+
+
 def check_page(text):
     """All that any page must be; returns it read."""
     read = Reader(text)
     assert text.startswith("<!doctype html>") and not read.problems
-    assert not {"script", "iframe", "object", "form"} & {tag for tag, _ in read.elements}
+    assert not {"iframe", "object", "form"} & {tag for tag, _ in read.elements}
+    check_scripts(text, read)
     for tag, attrs in read.elements:
         assert not [name for name in attrs if name.startswith("on") or name == "style"], tag
         for name in ("src", "srcset", "href", "action", "data"):
+            if tag == "a" and RELATIVE.fullmatch(attrs.get(name, "")):
+                continue
             assert attrs.get(name, "#").startswith(("#", "data:")), (tag, name, attrs[name][:80])
     assert "@import" not in text and "url(" not in text
     assert all(attrs.get("alt") for attrs in read.all("img")), "a picture without words"
     names = [attrs["id"] for _, attrs in read.elements if "id" in attrs]
     assert len(names) == len(set(names))
-    links = [attrs["href"][1:] for attrs in read.all("a")]
+    links = [attrs["href"][1:] for attrs in read.all("a") if attrs["href"].startswith("#")]
     labels = [a["aria-labelledby"] for _, a in read.elements if "aria-labelledby" in a]
     assert set(links) | set(labels) <= set(names), "a link that leads nowhere"
     assert len(read.all("h1")) == len(read.all("title")) == len(read.all("main")) == 1
@@ -95,8 +116,10 @@ def full(text="plain"):
                 pages.figure(plot, text, text, pages.strong(text)),
             ),
             pages.grid([pages.picture_row([(gray(), text), (jpeg(), text)], text)], broad=True),
+            pages.listing(text, text), pages.paragraph(pages.link("a/b-1.csv", text)),
         ),
         lead=text, contents=[("one", text), ("two", "Two")],
+        above=pages.link("../../index.html", text),
     )  # fmt: skip
 
 
@@ -116,8 +139,30 @@ def test_only_the_pages_own_style_may_run():
     text = full()
     (style,) = re.findall(r"<style>(.*?)</style>", text, re.DOTALL)
     policy = Reader(text).all("meta")[1]["content"]
-    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
-    assert policy == f"default-src 'none'; img-src data:; style-src 'sha256-{digest}'"
+    assert policy == f"default-src 'none'; img-src data:; style-src {sha256(style)}"
+
+
+def test_a_script_of_a_page_may_run_by_its_hash_alone():
+    extra = pages.Extra(".x { color: red; }", "document.title = 'a < b';")
+    text = pages.page("t", extra=extra)
+    assert text.endswith(f"<script>{extra.script}</script>\n</body>\n</html>\n")
+    policy = check_page(text).all("meta")[1]["content"]
+    assert sha256(pages.STYLE + extra.style) in policy and sha256(extra.script) in policy
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["https://x.org", "//x.org/a", "/etc/passwd", "javascript:alert(1)", "a/../b", "a b", "", "#a"],
+)
+def test_links_lead_to_files_beside_the_page_alone(address):
+    with pytest.raises(AssertionError):
+        pages.link(address, "text")
+
+
+def test_a_plot_is_drawn_in_both_themes():
+    assert pages.themed(lambda theme: repr(theme).encode()) == Plot(
+        repr(LIGHT).encode(), repr(DARK).encode()
+    )
 
 
 def test_pictures_are_inside_with_their_size():

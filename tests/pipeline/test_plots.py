@@ -10,8 +10,16 @@ import pytest
 from PIL import Image
 
 from pipeline.files import sha256_bytes
-from pipeline.plots import plot_curves, plot_gain, plot_pictures, plot_psnr
+from pipeline.plots import (
+    plot_curves,
+    plot_gain,
+    plot_losses,
+    plot_pictures,
+    plot_psnr,
+    plot_validation,
+)
 from pipeline.seeds import rng
+from pipeline.themes import DARK
 from tests.conftest import ROOT
 from tests.pipeline.test_rows import row
 
@@ -33,6 +41,15 @@ def history(count=4):
     ]  # fmt: skip
 
 
+def phases():
+    """A chain's history: a phase has losses of its own, and one knows no PSNR."""
+    made = history()
+    for line in made:
+        line["phase"] = "a" if line["step"] < 3 else "b"
+    del made[0]["values"]["val/psnr"], made[3]["values"]["train/x"]
+    return made
+
+
 def pictures():
     random = rng(0, "pictures")
     color = random.integers(0, 256, (40, 30, 3), np.uint8)
@@ -48,6 +65,9 @@ PLOTS = {
     "gain of one severity": lambda: plot_gain([row("a"), row("b", covered=0.4)], "title"),
     "curves": lambda: plot_curves(history(), "title"),
     "curves of one validation": lambda: plot_curves(history(1), "title"),
+    "curves of two phases": lambda: plot_curves(phases(), "title"),
+    "losses": lambda: plot_losses(history()),
+    "validation": lambda: plot_validation(history()),
     "pictures": lambda: plot_pictures(pictures(), ("one", "two", "three")),
     "one picture": lambda: plot_pictures([("a", pictures()[0][1][:1])], ("one",)),
 }
@@ -117,3 +137,13 @@ def test_no_figure_is_left_open():
 def test_pictures_that_do_not_fit_the_columns_are_an_error():
     with pytest.raises(ValueError, match="zip"):
         plot_pictures(pictures(), ("one", "two"))
+
+
+def test_plots_for_dark_screens_let_the_page_through():
+    for plot in (plot_psnr(rows(), "t", DARK), plot_losses(history(), DARK),
+                 plot_curves(phases(), "t", DARK)):  # fmt: skip
+        with Image.open(io.BytesIO(plot)) as image:
+            pixels = np.asarray(image.convert("RGBA"))
+        assert pixels[0, 0, 3] == 0
+        opaque = pixels[pixels[..., 3] == 255][:, :3]
+        assert opaque.max() > 150 and (opaque.max(1) < 40).mean() < 0.2, "black on black"

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from pipeline.report import CONVENTION, leaderboard, leaderboard_text, to_csv
+from pipeline.report import CONVENTION, from_csv, leaderboard, leaderboard_text, to_csv
 from pipeline.rows import summarize
 from tests.pipeline.test_rows import row
 
@@ -175,3 +175,34 @@ def test_an_empty_board_is_a_title_and_the_convention():
 
 def test_the_same_rows_are_the_same_text():
     assert leaderboard_text(board()) == leaderboard_text(board())
+
+
+# rows again, and intervals
+
+
+def test_csv_reads_back_to_rows():
+    rows = [{"key": "12_0000_00", "group": "1", "x": 0.1, "n": 3, "none": None, "neg": -2}]
+    assert from_csv(to_csv(rows)) == rows
+    assert from_csv(to_csv([], ["a", "b"])) == [] and to_csv([], ["a", "b"]) == "a,b\n"
+
+
+def breakdown_rows(low, high):
+    head = {"by": "all", "group": "all", "metric": "gain", "mean": 5.0, "low": low, "high": high}
+    return [head | {"picture": name} for name in ("composite", "median")]
+
+
+def test_gains_have_intervals_where_a_breakdown_knows_them():
+    made = {"one": pair("one", "aged", (20, 25, 25), median=25.0)}
+    assert "gain" not in leaderboard(made)[0]
+    known = {"one": made["one"] | {"breakdown": breakdown_rows(-4.0, 6.5)}}
+    lines = leaderboard(known)
+    assert [line["gain"] for line in lines] == [{"mean": 5.0, "low": -4.0, "high": 6.5}] * 2
+    (table,) = tables(leaderboard_text(lines))
+    assert [cells[2] for cells in table] == ["+5.00 (−4.00 to 6.50)"] * 2 + ["+0.00"]
+    alone = {"one": made["one"] | {"breakdown": breakdown_rows(None, None)}}
+    assert "+5.00 |" in leaderboard_text(leaderboard(alone))
+
+
+def test_a_systems_line_names_its_pair():
+    assert [line.get("pair") for line in board()] == ["two-aged", "one-aged", None, None,
+                                                      "one-shapes"]  # fmt: skip

@@ -2,12 +2,13 @@
 
 import pytest
 
-from pipeline.rows import picture_names, summarize
+from pipeline.rows import HEADLINE, mean_table, picture_names, summarize
 
 
 def row(key, psnr=(20.0, 30.0, 32.0), covered=0.1, masked=None, counts=None, **more):
     """A row of the three pictures of a system; `more`: PSNR by baseline name."""
-    made = {"key": key, "covered": covered, "severity": 0.5}
+    made = {"key": key, "photo": f"{key}.png", "source": "sample", "covered": covered}
+    made |= {"severity": 0.5}
     own = dict(zip(("input", "prediction", "composite"), psnr, strict=True))
     for name, value in (own | more).items():
         made |= {f"{name}.mse": 10 ** (-value / 10), f"{name}.psnr": value}
@@ -79,7 +80,7 @@ def test_the_order_of_rows_does_not_matter():
 
 
 def test_no_rows_give_no_means():
-    assert summarize([]) == {"num_samples": 0, "covered": 0.0}
+    assert summarize([]) == {"num_samples": 0, "num_photos": 0, "covered": 0.0}
 
 
 def test_the_systems_own_pictures_come_first_whatever_the_order_of_the_row():
@@ -110,3 +111,37 @@ def test_undamaged_inputs_do_not_hide_what_was_gained_on_the_others():
     assert summary["input"]["psnr"] == pytest.approx(130 / 3, abs=1e-5)
     for one in (rows[::2], rows[1:2]):  # all damaged; none
         assert not {"damaged", "undamaged_count"} & set(summarize(one))
+
+
+def harmed(key, psnr, altered, marked=None, outside=None):
+    made = row(key, (100, 90, 95)) | {"altered_outside": outside}
+    told = {"psnr": psnr, "marked": marked, "altered": altered, "altered_outside": outside}
+    return made | {f"harm.{name}": value for name, value in told.items()}
+
+
+def test_what_happens_to_undamaged_tiles_is_summed_up():
+    rows = [harmed("a", 100, 0.0, 0.0, 0.0), harmed("b", 40, 0.5, 0.2, 0.1)]
+    told = summarize(rows)["harm"]
+    assert told == {
+        "psnr": 70.0, "psnr_lowest": 40, "marked": 0.1, "altered": 0.25, "altered_outside": 0.05,
+        "identical_count": 1,
+    }  # fmt: skip
+    assert "harm" not in picture_names(rows)
+    maskless = summarize([harmed("a", 60, 1.0), harmed("b", 50, 1.0)])
+    assert maskless["harm"]["marked"] is None and maskless["altered_outside"] is None
+    assert maskless["harm"]["identical_count"] == 0
+    colored = summarize([harmed("a", 60, None)])["harm"]
+    assert colored["identical_count"] is None and colored["altered"] is None
+
+
+def test_metrics_json_has_the_headline_and_the_table_of_means_all():
+    one = row("a", masked=10.0) | {"input.colorfulness": 4.0, "composite.colorfulness": None}
+    summary = summarize([one, row("b", masked=12.0)])
+    assert set(summary["input"]) - {"psnr_clipped_count"} <= set(HEADLINE)
+    lines = {(line["picture"], line["metric"]): line for line in mean_table([one])}
+    assert lines["input", "colorfulness"]["mean"] == 4.0
+    assert lines["composite", "colorfulness"]["undefined_count"] == 1
+    assert lines["composite", "colorfulness"]["mean"] is None
+    assert lines["input", "psnr"]["clipped_count"] == 0
+    assert lines["input", "mse"]["clipped_count"] is None
+    assert {picture for picture, _ in lines} == {"input", "prediction", "composite"}

@@ -466,3 +466,17 @@ def test_a_cut_shard_has_no_stories(folder):
     path.write_bytes(path.read_bytes()[:700])
     with pytest.raises(ShardError, match="cannot be read as a tar"):
         list(read_stories(folder, "test"))
+
+
+def test_the_fingerprint_of_test_samples_knows_them_and_the_recipe_alone(shards):
+    manifest = read_manifest(shards)
+    first = shards_room.test_fingerprint(manifest)
+    rows = [
+        row if row.split == "test" else row.model_copy(update={"content_sha256": "0" * 64})
+        for row in manifest.shards
+    ]
+    others = manifest.model_copy(update={"shards": tuple(rows), "profile": "jpeg"})
+    assert shards_room.test_fingerprint(others) == first and len(first) == 64
+    changed = [row.model_copy(update={"content_sha256": "0" * 64}) for row in manifest.shards]
+    for update in ({"recipe": "other"}, {"shards": tuple(changed)}):
+        assert shards_room.test_fingerprint(manifest.model_copy(update=update)) != first

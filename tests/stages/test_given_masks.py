@@ -144,6 +144,7 @@ def train_on_given(project: Path) -> None:
         "kind": "dual_decoder",
         "recipe": "given",
         "baselines": ["telea", "median"],
+        "lpips": None,
     }
     params["evaluate"] = {"it": pair}
     write_params(project, params)

@@ -213,3 +213,34 @@ def test_a_larger_picture_has_no_step_where_tiles_meet():
     picture = system.restore(x).prediction[0].mean(0)
     alone = system.restore(x[..., :128, :128]).prediction[0].mean(0)
     assert picture.diff(dim=1).abs().max() <= 1.05 * alone.diff(dim=1).abs().max()
+
+
+# what its report tells beside the result
+
+
+@torch.no_grad()
+def test_the_ablation_has_no_skips_and_leaves_the_network_as_it_was():
+    with_skips = made(skips=True)
+    without = made(skips=False)
+    without.load_state_dict(with_skips.state_dict())
+    x = noise(2, 3, 140, 200)
+    before = with_skips.restore(x).prediction
+    aside = with_skips.aside(x)
+    torch.testing.assert_close(aside.pictures["without_skips"], without.restore(x).prediction)
+    assert (aside.pictures["without_skips"] - before).abs().max() > 1e-3
+    torch.testing.assert_close(with_skips.restore(x).prediction, before)
+    assert not without.aside(x).pictures, "it is its own ablation"
+
+
+@torch.no_grad()
+def test_the_divergence_is_each_pictures_own():
+    system, x = made(), noise(3, 3, 128, 128)
+    told = system.aside(x).numbers["kl"]
+    for place in range(3):
+        _, mean, log_variance = system.net(x[place : place + 1], sample=False)
+        normal = Normal(mean, torch.exp(log_variance / 2))
+        expected = kl_divergence(normal, Normal(0.0, 1.0)).sum()
+        assert told[place].item() == pytest.approx(expected.item(), rel=1e-4)
+    wide = noise(2, 3, 128, 300)
+    alone = [system.aside(wide[n : n + 1]).numbers["kl"].item() for n in range(2)]
+    assert system.aside(wide).numbers["kl"].tolist() == pytest.approx(alone, rel=1e-4)

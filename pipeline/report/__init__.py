@@ -8,9 +8,11 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+from pipeline.report.numbers import Gain, gain_of, gains_of_all, psnr_of_all
 from pipeline.rows import OWN, Row
 
 FIRST = ("key", "photo", "source", "covered", "severity")
+WORDS = {"key", "photo", "source", "families", "by", "group", "picture", "metric"}  # no numbers
 COUNTED = ("num_samples", "covered", "mask_missing_count")
 CONVENTION = (
     "PSNR, SSIM and MSE on 8-bit pictures, nothing cropped; SSIM Gaussian 11×11, σ 1.5; means over "
@@ -20,57 +22,71 @@ CONVENTION = (
 )
 
 
-def to_csv(rows: Sequence[Row]) -> str:
-    """Rows as CSV: what a row is, then a column a metric; floats in their shortest spelling."""
+def to_csv(rows: Sequence[Row], head: Sequence[str] = ()) -> str:
+    """Rows as CSV: what a row is, then a column a metric; floats in their shortest spelling.
+    `head`: columns that are there even without rows."""
     out = io.StringIO()
     found = dict.fromkeys(name for row in rows for name in row)
-    names = [*(name for name in FIRST if name in found), *(n for n in found if n not in FIRST)]
+    known = [name for name in FIRST if name in found]
+    names = list(dict.fromkeys([*head, *known, *found]))
     writer = csv.DictWriter(out, names, lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
     return out.getvalue()
 
 
+def from_csv(text: str) -> list[Row]:
+    """Rows of `to_csv` again: numbers are float or int, empty cells None."""
+    rows = csv.DictReader(io.StringIO(text))
+    return [{name: _value(name, cell) for name, cell in row.items()} for row in rows]
+
+
 def leaderboard(summaries: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
     """Rows of systems and baselines over recipes, best composite PSNR first within a recipe.
 
-    `summaries`: pair name → ``{"system", "recipe", "summary", "tuned"}``.
+    `summaries`: pair name → ``{"system", "recipe", "summary", "tuned"}`` and, where gains have
+    intervals, the rows of its ``breakdown``.
     """
     board: dict[tuple[str, str], dict[str, Any]] = {}
-    for pair in summaries.values():
+    for name, pair in summaries.items():
         summary, recipe = pair["summary"], pair["recipe"]
-        own = {name: summary[name] for name in OWN}
+        gains = gains_of_all(pair.get("breakdown", ()))
+        counted = {name: summary[name] for name in COUNTED if name in summary}
         board[recipe, pair["system"]] = {
             "system": pair["system"],
             "recipe": recipe,
             "kind": "system",
-            **own,
+            "pair": name,
+            **{name: summary[name] for name in OWN},
             "mask": summary.get("mask"),
-            **{name: summary[name] for name in COUNTED if name in summary},
+            **counted,
+            **_gain(gains.get("composite") or gain_of(summary.get("gain"))),
         }
-        for name, strength in pair["tuned"].items():
-            board.setdefault(
-                (recipe, name),
-                {
-                    "system": name,
-                    "recipe": recipe,
-                    "kind": "baseline",
-                    "input": summary["input"],
-                    "prediction": summary[name],
-                    "composite": summary[name],
-                    "mask": None,
-                    **{name: summary[name] for name in COUNTED if name in summary},
-                    "strength": strength,
-                },
-            )
+        for baseline, strength in pair["tuned"].items():
+            own = {
+                "system": baseline,
+                "recipe": recipe,
+                "kind": "baseline",
+                "input": summary["input"],
+                "prediction": summary[baseline],
+                "composite": summary[baseline],
+                "mask": None,
+                **counted,
+                **_gain(gains.get(baseline)),
+                "strength": strength,
+            }
+            board.setdefault((recipe, baseline), own)
     return sorted(board.values(), key=_rank)
 
 
-def psnr_of_all(values: dict[str, Any]) -> float | None:
-    """A picture's mean PSNR in dB; None if a sample lacks it, as where a baseline got no mask: a
-    mean over other samples compares with nothing."""
-    found: float | None = values["psnr"]
-    return None if values.get("psnr_undefined_count") else found
+def _gain(gain: Gain | None) -> dict[str, Any]:
+    return {} if gain is None else {"gain": gain._asdict()}
+
+
+def _value(name: str, cell: str) -> str | float | None:
+    if name in WORDS or not cell:
+        return cell or None
+    return int(cell) if cell.lstrip("-").isdigit() else float(cell)
 
 
 def _rank(row: dict[str, Any]) -> tuple[str, float, str]:
@@ -102,7 +118,8 @@ def _board_line(row: dict[str, Any], before: dict[str, Any]) -> str:
     if row["kind"] == "baseline":
         strength = ", ".join(f"{k} {v:g}" for k, v in row["strength"].items())
         name += f" ({strength})" if strength else ""
-    return _line(name, row["composite"], before, row["prediction"], row["mask"])
+    gain = Gain(**row["gain"]) if "gain" in row else None
+    return _line(name, row["composite"], before, row["prediction"], row["mask"], gain)
 
 
 def _line(
@@ -111,13 +128,15 @@ def _line(
     before: dict[str, Any],
     prediction: dict[str, Any],
     mask: dict[str, Any] | None,
+    gain: Gain | None = None,
 ) -> str:
     psnr, whole = psnr_of_all(values), psnr_of_all(before)
     everywhere = psnr is not None
+    ends = "" if gain is None or gain.low is None else f" ({gain.ends})"
     cells = [
         name,
         _cell(psnr, 2),
-        "–" if psnr is None or whole is None else f"{psnr - whole:+.2f}",
+        "–" if psnr is None or whole is None else f"{psnr - whole:+.2f}{ends}",
         _cell(values["ssim"] if everywhere else None, 4),
         _cell(values["mse"] if everywhere else None, 5),
         _cell(values["psnr_masked"], 2),

@@ -1,0 +1,1 @@
+"""Any folder of clean pictures, measured as the denoising literature measures its sets."""
