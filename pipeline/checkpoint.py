@@ -22,6 +22,7 @@ from pipeline.systems import System, rebuild_system
 
 FORMAT = 1
 KEY = "patina"  # the only metadata key: safetensors writes several in random order
+MADE_OF = "training.json"  # beside weights: the params of their training, block by block
 MAX_HEADER = 100_000_000
 Tensors = dict[str, torch.Tensor]
 

@@ -6,8 +6,10 @@ from __future__ import annotations
 import json
 import math
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -37,6 +39,7 @@ from pipeline.validation import fit_channels
 Progress = Callable[[int, int], None]
 
 JPEG_QUALITY = 92  # of the pictures that are kept for comparisons; metrics see the lossless ones
+MAX_TUNED = 256  # validation samples that baselines are tuned on, at most
 MODEL = "model"  # the name of its own time among those of metrics
 
 
@@ -67,7 +70,7 @@ class Measured(NamedTuple):
 class Evaluation:
     """One system on the test split of one shard folder; finished photos are kept in `work`.
 
-    `sizes`: width and height of photos by id; `lpips`: its network, or None.
+    `lpips`: its network, or None.
     """
 
     system: System
@@ -76,30 +79,32 @@ class Evaluation:
     work: Path
     device: torch.device
     lpips: Any = None
-    sizes: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
 
     def run(self, progress: Progress) -> Measured:
         """Measure every test sample; composites are left in ``restored/<key>.jpg`` of `work`."""
         tuned = self._tune()
-        manifest = read_manifest(self.shards)
-        total, rows = manifest.num_samples("test"), list[Row]()
-        counted: list[Any] = []
-        for photo, samples in by_photo(read_samples(self.shards, "test")):
+        total, rows = read_manifest(self.shards).num_samples("test"), list[Row]()
+        sums: Any = None
+        for photo, samples in runs_of_photos(read_samples(self.shards, "test")):
             made = self._photo(photo, samples, tuned)
             rows += made["rows"]
-            counted += [made["probabilities"]] if made["probabilities"] else []
+            if made["probabilities"] is not None:
+                sums = np.array(made["probabilities"]) + (0 if sums is None else sums)
             progress(len(rows), total)
-        sums = np.array(counted).sum(axis=0) if counted else None
         rows.sort(key=lambda row: str(row["key"]))
         probabilities = None if sums is None else (sums[0], sums[1])
         return Measured(rows, tuned, probabilities, self.seconds)
 
     def _tune(self) -> dict[str, dict[str, float]]:
+        """On validation samples, evenly chosen where there are many: all are held in memory."""
         path = self.work / "tuned.json"
         if not path.is_file():
-            samples = list(read_samples(self.shards, "val"))
-            write_json(path, {name: tune(name, samples) for name in self.baselines})
+            total = read_manifest(self.shards).num_samples("val")
+            places = set(np.linspace(0, total - 1, min(total, MAX_TUNED)).round().astype(int))
+            samples = enumerate(read_samples(self.shards, "val"))
+            chosen = [sample for place, sample in samples if place in places]
+            write_json(path, {name: tune(name, chosen) for name in self.baselines})
         tuned: dict[str, dict[str, float]] = json.loads(path.read_text())
         return tuned
 
@@ -146,16 +151,16 @@ class Evaluation:
     def _told(self, sample: Sample) -> Row:
         """What the sample is, before anything is measured."""
         steps = [step for step in sample.story.get("steps", []) if step["on"] == "input"]
-        width, height = self.sizes.get(sample.key.split("_")[0], (None, None))
+        photo = sample.story["photo"]
         return {
             "key": sample.key,
-            "photo": sample.story["photo"]["name"],
-            "source": sample.story["photo"]["source"],
+            "photo": photo["name"],
+            "source": photo["source"],
             "families": family_names(sample),
             "covered": _covered(sample),
             "severity": max((float(step["severity"]) for step in steps), default=0.0),
-            "width": width,
-            "height": height,
+            "width": photo.get("width"),
+            "height": photo.get("height"),
         }
 
     def _pictures(
@@ -206,12 +211,13 @@ def tune(name: str, samples: Sequence[Sample]) -> dict[str, float]:
     )
 
 
-def by_photo(samples: Iterable[Sample]) -> Iterator[tuple[str, list[Sample]]]:
-    """Samples gathered by the photo that their key names."""
-    gathered: dict[str, list[Sample]] = {}
-    for sample in samples:
-        gathered.setdefault(sample.key.split("_")[0], []).append(sample)
-    yield from sorted(gathered.items())
+def runs_of_photos(samples: Iterable[Sample]) -> Iterator[tuple[str, list[Sample]]]:
+    """Neighbouring samples of one photo, that their keys name, and a name for each such run: one
+    photo's samples are held at a time."""
+    seen: Counter[str] = Counter()
+    for photo, run in groupby(samples, key=lambda sample: sample.key.split("_")[0]):
+        seen[photo] += 1
+        yield photo if seen[photo] == 1 else f"{photo}-{seen[photo]}", list(run)
 
 
 def _covered(sample: Sample) -> float | None:

@@ -42,10 +42,8 @@ class GivenMaker:
             "mask": MISSING if photo.mask is None else GIVEN,
             "photo_side": min(photo.width, photo.height),
             "steps": [],
-            "photo": {
-                "source": photo.source, "name": photo.name, "top": spec.top, "left": spec.left
-            },
-        }  # fmt: skip
+            "photo": spec.origin,
+        }
         return Sample(
             spec.key, tile, cut_tile(corrupted, spec), cut_tile(mask, spec)[:, :, 0], story
         )

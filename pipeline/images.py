@@ -12,6 +12,9 @@ from pipeline.errors import ImageError
 Array = np.ndarray
 
 
+ERROR_GAIN = 4  # differences of pictures are shown this much larger, clipped at white
+
+
 def to_uint8(pixels: Array) -> Array:
     """16-bit values scaled and rounded to 8 bits (65535 → 255); 8-bit ones unchanged."""
     if pixels.dtype == np.uint8:
@@ -102,6 +105,14 @@ def sheet(rows: Sequence[Sequence[Array]], gap: int = 4) -> Array:
             left += cell.shape[1] + gap
         top += max(cell.shape[0] for cell in row) + gap
     return out
+
+
+def difference_map(a: Array, b: Array, gain: float = ERROR_GAIN) -> Array:
+    """Mean absolute difference of the channels × `gain`, uint8 H×W×1: black where two pictures
+    are equal, clipped at white."""
+    apart = np.abs(a.astype(np.int16) - b).mean(axis=2, keepdims=True)
+    levels: Array = np.minimum(np.rint(apart * gain), 255).astype(np.uint8)
+    return levels
 
 
 def windows(length: int, tile: int, overlap: int) -> list[int]:

@@ -12,31 +12,32 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from pipeline import themes
 from pipeline.images import Array
-from pipeline.rows import OWN, Row, picture_names
+from pipeline.rows import OWN, Row, counted, finds_masks, picture_names
 from pipeline.themes import LIGHT, Theme
 
 DPI = 110
-COLUMN = (5.8, 3.9)  # inches: a plot for half of a page
+COLUMN = (4.6, 3.3)  # inches: a plot for half of a page, its labels readable on a phone
+HIGHEST = 60  # dB that a dot of a sample's PSNR stands at, at most
 
 
 def plot_psnr(rows: Sequence[Row], title: str, theme: Theme = LIGHT) -> bytes:
-    """Each sample's PSNR before and after, with the means: PNG bytes."""
-    names = picture_names(rows)
+    """Each `counted` sample's PSNR before and after, with the means: PNG bytes."""
+    names, rows = picture_names(rows), counted(rows)
+    if not finds_masks(rows):  # the composite is the prediction
+        names = [name for name in names if name != "prediction"]
     figure = Figure(figsize=(8, 0.62 * len(names) + 1.3), layout="constrained")
     axes = figure.subplots()
     for place, name in enumerate(reversed(names)):
         known = [row[f"{name}.psnr"] for row in rows if row[f"{name}.psnr"] is not None]
         if not known:  # a baseline that needs masks, on samples that have none
             continue
-        values = np.minimum(known, 60)
+        values, mean = np.minimum(known, HIGHEST), float(np.mean(known))
         color = theme.line if name in OWN[1:] else theme.fill
         shift = np.linspace(-0.16, 0.16, len(values)) if len(values) > 1 else np.zeros(1)
         axes.scatter(values, place + shift, s=14, color=color, alpha=0.7, linewidths=0)
-        axes.plot([values.mean()] * 2, [place - 0.3, place + 0.3], color=theme.text, linewidth=2)
-        place_of_text = (values.mean(), place + 0.32)
-        axes.annotate(
-            f"{values.mean():.1f}", place_of_text, ha="center", fontsize=9, color=theme.text
-        )
+        at = min(mean, HIGHEST)
+        axes.plot([at] * 2, [place - 0.3, place + 0.3], color=theme.text, linewidth=2)
+        axes.annotate(f"{mean:.1f}", (at, place + 0.32), ha="center", fontsize=9, color=theme.text)
     axes.set_yticks(range(len(names)), [name.replace("_", " ") for name in reversed(names)])
     axes.set_ylim(-0.6, len(names) - 0.3)
     label = "PSNR against the clean tile (dB), a dot a sample, a bar the mean"
@@ -45,8 +46,9 @@ def plot_psnr(rows: Sequence[Row], title: str, theme: Theme = LIGHT) -> bytes:
 
 
 def plot_gain(rows: Sequence[Row], title: str, theme: Theme = LIGHT) -> bytes:
-    """What is gained over the input, against how bad the damage is, where that is known: PNG
-    bytes."""
+    """What is gained over the input, against how bad the damage is, where that is known, on the
+    `counted` samples: PNG bytes."""
+    rows = counted(rows)
     key = "covered" if len({row["severity"] for row in rows}) <= 1 else "severity"
     figure = Figure(figsize=(8, 3.6), layout="constrained")
     axes = figure.subplots()

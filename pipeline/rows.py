@@ -9,53 +9,70 @@ the same tile undamaged. Where a sample's mask is missing, all that needs it is 
 
 from __future__ import annotations
 
+import csv
+import io
 import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 from pipeline import fidelity
+from pipeline.metrics import GOOD_LPIPS
 
 Row = dict[str, Any]
 OWN = ("input", "prediction", "composite")  # the pictures of the system itself
+TOLD = ("key", "photo", "source", "families", "covered", "severity", "width", "height")
+WORDS = {*TOLD[:4], "by", "group", "picture", "metric", "family"}  # columns that hold no numbers
 COUNTS = ("mask.tp", "mask.fp", "mask.fn")
 # What metrics.json has of each picture; means.csv has all.
 HEADLINE = ("psnr", "ssim", "mse", "psnr_masked", "ssim_masked", "psnr_outside", "lpips")
-GOOD_LPIPS = 0.05  # a restoration looks right up to this distance
+WHOLE = ("psnr", "ssim", "mse", "lpips")  # are of every sample, or nothing worth
 HARM = ("psnr", "marked", "altered", "altered_outside")
 
 
 def summarize(rows: Sequence[Row]) -> dict[str, Any]:
-    """Means over samples for each picture name, micro-averaged mask scores, and how many there
-    were. Samples without a mask are counted in `mask_missing_count`, which is there if they are.
-
-    An undamaged input has the clip of PSNR, 100 dB, which a few of carry the mean: where there are
-    some, `damaged` holds the means over the others, and `undamaged_count` how many there are.
-    `harm`: means over the same tiles undamaged.
-    """
-    covered = [row["covered"] for row in rows if row["covered"] is not None]
+    """What ``metrics.json`` tells, numbers alone: means over the `counted` rows for each picture
+    name, micro-averaged mask scores over all rows, means of what was done to the same tiles
+    undamaged (`harm`), and how many rows there are."""
+    counted_rows = counted(rows)
     summary: dict[str, Any] = {
         "num_samples": len(rows),
         "num_photos": len({photo_of(row) for row in rows}),
-        "covered": _mean(covered) if covered or not rows else None,
+        "undamaged_count": len(rows) - len(damaged_of(rows)),
+        "mask_missing_count": sum(row["covered"] is None for row in rows),
+        "covered": mean_of(rows, "covered"),
     }
-    if len(covered) < len(rows):
-        summary["mask_missing_count"] = len(rows) - len(covered)
     for name in picture_names(rows):
-        summary[name] = _headline(rows, name)
-    damaged = damaged_of(rows)
-    if 0 < len(damaged) < len(rows):
-        summary["damaged"] = {name: _headline(damaged, name) for name in picture_names(rows)}
-        summary["undamaged_count"] = len(rows) - len(damaged)
-    if rows and COUNTS[0] in rows[0]:
+        if name != "prediction" or finds_masks(rows):  # else the composite tells the same
+            summary[name] = _headline(counted_rows, name)
+    if finds_masks(rows):
         known = [row for row in rows if row[COUNTS[0]] is not None]
         counts = [fidelity.MaskCounts(*(row[name] for name in COUNTS)) for row in known]
         summary["mask"] = {k: _rounded(v) for k, v in fidelity.mask_scores(counts).items()}
     return summary | _conduct(rows)
 
 
+def counted(rows: Sequence[Row]) -> list[Row]:
+    """The rows that means are over: the damaged ones, or all if none is.
+
+    An undamaged input has the clip of PSNR, 100 dB, and nothing to gain: a few of them would carry
+    every mean. What happens to undamaged tiles is told apart, for every tile.
+    """
+    return damaged_of(rows) or list(rows)
+
+
 def damaged_of(rows: Sequence[Row]) -> list[Row]:
     """The rows whose input is not equal to its original."""
-    return [row for row in rows if row["input.psnr"] < fidelity.PSNR_CLIP]
+    return [row for row in rows if is_damaged(row)]
+
+
+def is_damaged(row: Row) -> bool:
+    """Does the input differ from the original?"""
+    return bool(row["input.psnr"] < fidelity.PSNR_CLIP)
+
+
+def finds_masks(rows: Sequence[Row]) -> bool:
+    """Did the system that was measured tell where damage is?"""
+    return bool(rows) and COUNTS[0] in rows[0]
 
 
 def photo_of(row: Row) -> str:
@@ -73,10 +90,11 @@ def picture_names(rows: Sequence[Row]) -> list[str]:
 
 
 def mean_table(rows: Sequence[Row]) -> Iterator[dict[str, Any]]:
-    """All means: one line for each picture and metric, with how many samples have it not, and of
-    how many it was clipped; then those of what concerns no picture."""
+    """All means over the `counted` rows: one line for each picture and metric, with how many
+    samples have it not, and of how many it was clipped; then, over all rows, those that concern no
+    picture."""
     for name in picture_names(rows):
-        means = _means(rows, name)
+        means = _means(counted(rows), name)
         for metric in (key for key in means if not key.endswith("_count")):
             yield {
                 "picture": name,
@@ -85,6 +103,17 @@ def mean_table(rows: Sequence[Row]) -> Iterator[dict[str, Any]]:
                 "undefined_count": means[f"{metric}_undefined_count"],
                 "clipped_count": means.get(f"{metric}_clipped_count"),
             }
+    for name in _extras(rows):
+        missing = sum(row[name] is None for row in rows)
+        mean = mean_of(rows, name)
+        line = {"picture": None, "metric": name, "mean": mean, "undefined_count": missing}
+        yield line | {"clipped_count": None}
+
+
+def read_csv(text: str) -> list[Row]:
+    """Rows of a CSV file of ours again: numbers are int or float, empty cells None."""
+    rows = csv.DictReader(io.StringIO(text))
+    return [{name: _value(name, cell) for name, cell in row.items()} for row in rows]
 
 
 def mean_of(rows: Sequence[Row], name: str) -> float | None:
@@ -93,19 +122,32 @@ def mean_of(rows: Sequence[Row], name: str) -> float | None:
     return _mean(values) if values else None
 
 
+def _extras(rows: Sequence[Row]) -> list[str]:
+    """Columns of numbers that are no picture's: what a system tells of itself, and its conduct."""
+    pictures = tuple(f"{name}." for name in picture_names(rows))
+    names = rows[0] if rows else ()
+    return [n for n in names if n not in {*TOLD, *COUNTS} and not n.startswith(pictures)]
+
+
+def _value(name: str, cell: str) -> str | float | None:
+    if name in WORDS or not cell:
+        return cell or None
+    return int(cell) if cell.lstrip("-").isdigit() else float(cell)
+
+
 def _headline(rows: Sequence[Row], name: str) -> dict[str, float | None]:
-    """The means that matter most; how many PSNRs were clipped, and how many samples lack a value
-    where any does; with LPIPS, the share of samples that look right."""
+    """The means that matter most; with LPIPS, the share of samples that look right. Means of the
+    whole picture are None if a sample lacks them: means over other samples compare with nothing."""
     means = _means(rows, name)
-    found: dict[str, float | None] = {}
-    for metric in (metric for metric in HEADLINE if metric in means):
-        found[metric] = means[metric]
-        if means[f"{metric}_undefined_count"]:
-            found[f"{metric}_undefined_count"] = means[f"{metric}_undefined_count"]
+    found = {
+        metric: None if metric in WHOLE and means[f"{metric}_undefined_count"] else means[metric]
+        for metric in HEADLINE
+        if metric in means
+    }
     known = [row[f"{name}.lpips"] for row in rows if row.get(f"{name}.lpips") is not None]
     if known:
         found["share_good"] = _mean([float(distance <= GOOD_LPIPS) for distance in known])
-    return found | {"psnr_clipped_count": means["psnr_clipped_count"]}
+    return found
 
 
 def _conduct(rows: Sequence[Row]) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import io
 import json
 import re
 import tarfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -77,7 +77,7 @@ def read_manifest(folder: Path | str) -> ShardManifest:
     return manifest
 
 
-def test_fingerprint(manifest: ShardManifest) -> str:
+def fingerprint_of_test(manifest: ShardManifest) -> str:
     """Hex sha256 that two sets of shards share when they measure on the same test samples: over the
     recipe's name and the content of its test shards, in order. Train and val samples, and codecs,
     are not in it."""
@@ -125,6 +125,16 @@ def read_samples(folder: Path | str, split: str, redraw: Redraw | None = None) -
     for row in manifest.of_split(split):
         for member in read_shard(folder, row):
             yield unpack(member, redraw)
+
+
+def read_some(folder: Path | str, split: str, keys: Collection[str]) -> dict[str, Sample]:
+    """The samples of these keys; of all others no picture is decoded."""
+    found = {}
+    for row in read_manifest(folder).of_split(split):
+        for member in read_shard(folder, row):
+            if member["__key__"] in keys:
+                found[member["__key__"]] = unpack(member)
+    return found
 
 
 def read_stories(folder: Path | str, split: str) -> Iterator[dict[str, Any]]:

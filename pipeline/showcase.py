@@ -8,15 +8,13 @@ from typing import NamedTuple
 import numpy as np
 
 from pipeline.answers import Answer
-from pipeline.images import to_gray, to_rgb
-from pipeline.rows import Row
+from pipeline.images import ERROR_GAIN, difference_map, to_gray, to_rgb
+from pipeline.rows import Row, counted
 from pipeline.samples import Array, Sample
 from pipeline.seeds import rng
+from pipeline.themes import FALSE, MISSED, RIGHT
 from pipeline.validation import fit_channels
 
-ERROR_GAIN = 4  # errors are shown this much larger, clipped at white
-# Right, false and missed marks: told apart also by color-blind eyes (Okabe & Ito 2008).
-RIGHT, FALSE, MISSED = (0, 158, 115), (230, 159, 0), (86, 180, 233)
 DIMMED = 0.45  # of the input's luma, under the marks
 
 
@@ -29,10 +27,10 @@ class Chosen(NamedTuple):
 
 
 def choose(rows: Sequence[Row], seed: int, each: int) -> list[Chosen]:
-    """Of the samples `each` of the worst, the best and, of the rest, some at random: by what the
-    composite's PSNR gains over the input's. Few samples are shown once."""
-    gains = {str(row["key"]): row["composite.psnr"] - row["input.psnr"] for row in rows}
-    ranked = sorted(gains, key=lambda key: (gains[key], key))
+    """Of the `counted` samples `each` of the worst, the best and, of the rest, some at random. Few
+    samples are shown once."""
+    gains = gains_of(rows)
+    ranked = list(gains)
     each = min(each, -(-len(ranked) // 3))
     worst = ranked[:each]
     best = [key for key in ranked[::-1][:each] if key not in worst]
@@ -42,13 +40,20 @@ def choose(rows: Sequence[Row], seed: int, each: int) -> list[Chosen]:
     return [Chosen(key, why, gains[key]) for why, keys in groups.items() for key in keys]
 
 
+def gains_of(rows: Sequence[Row]) -> dict[str, float]:
+    """What the composite's PSNR gains over the input's, in dB, by the key of each `counted` sample,
+    from the least to the most."""
+    gains = {str(row["key"]): row["composite.psnr"] - row["input.psnr"] for row in counted(rows)}
+    return dict(sorted(gains.items(), key=lambda item: (item[1], item[0])))
+
+
 def pictures_of(sample: Sample, answer: Answer, threshold: float) -> dict[str, Array]:
     """By name: uint8 H×W×3 or ×1, of the sample's size, in the order in which they are shown."""
     shown = {
         "damaged": fit_channels(sample.corrupted, sample.clean.shape[2]),
         "restored": answer.composite,
         "original": sample.clean,
-        f"error ×{ERROR_GAIN}": error_map(answer.composite, sample.clean),
+        f"error ×{ERROR_GAIN}": difference_map(answer.composite, sample.clean),
     }
     marked = answer.marked(threshold)
     if marked is not None:
@@ -63,19 +68,12 @@ def pictures_of_undamaged(sample: Sample, answer: Answer, threshold: float) -> d
     shown = {
         "undamaged": given,
         "returned": answer.composite,
-        f"difference ×{ERROR_GAIN}": error_map(answer.composite, given),
+        f"difference ×{ERROR_GAIN}": difference_map(answer.composite, given),
     }
     marked = answer.marked(threshold)
     if marked is not None:
         shown["damage found"] = overlay(sample, marked)
     return shown
-
-
-def error_map(restored: Array, original: Array) -> Array:
-    """Mean absolute error of the channels × `ERROR_GAIN`, H×W×1: black where nothing differs."""
-    error = np.abs(restored.astype(np.int16) - original).mean(axis=2, keepdims=True)
-    levels: Array = np.minimum(np.rint(error * ERROR_GAIN), 255).astype(np.uint8)
-    return levels
 
 
 def overlay(sample: Sample, marked: Array) -> Array:

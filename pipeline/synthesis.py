@@ -55,9 +55,7 @@ class SampleMaker:
         made = self.damage(
             tile, lambda *step: seeds.rng(self.seed, "corrupt", self.recipe, spec.key, *step)
         )
-        photo = spec.photo
-        origin = {"source": photo.source, "name": photo.name, "top": spec.top, "left": spec.left}
-        story = {**made.story, "photo": origin}
+        story = {**made.story, "photo": spec.origin}
         return Sample(spec.key, made.clean, made.corrupted, made.mask, story, made.keep, tile)
 
 

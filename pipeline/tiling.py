@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -36,6 +36,19 @@ class TileSpec(NamedTuple):
     top: int
     left: int
     side: int
+
+    @property
+    def origin(self) -> dict[str, Any]:
+        """Where the window is from, as stories tell it; lengths in px of the whole photo."""
+        photo = self.photo
+        return {
+            "source": photo.source,
+            "name": photo.name,
+            "width": photo.width,
+            "height": photo.height,
+            "top": self.top,
+            "left": self.left,
+        }
 
 
 @dataclass(frozen=True)

@@ -6,126 +6,49 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from stages.console import command, make_app, project_root, read_params, say
-from stages.evaluate import find_pair
+from stages.console import anew, make_app, project_root, read_params, say
+from stages.sides import REPORTS, Named, name_pairs, pair_of, read, resolve
 
 if TYPE_CHECKING:
     from pipeline.comparison import Comparison
     from pipeline.comparison.page import Looks
     from pipeline.comparison.sides import Side
     from pipeline.comparison.words import Table
-    from pipeline.revisions import Files
 
-REPORTS = "reports/systems"
 PICTURES = "restored.tar"
+METRIC, PICTURE = "psnr", "composite"  # unless asked otherwise
 WIDE = 1000  # columns of a terminal that any table fits
 SIDE = "A pair, a system, a git revision, a DVC experiment, or REVISION:PAIR."
 
 
-class Named(NamedTuple):
-    """A side as the user named it. `pair` is None where a bare revision leaves it open."""
-
-    label: str
-    pair: str | None
-    files: Files
-
-
-@command
+@anew
 def compare(
     a: Annotated[str, typer.Argument(help=SIDE)],
     b: Annotated[str, typer.Argument(help="The other, likewise.")],
-    metric: Annotated[str, typer.Option(help="What the answer is about.")] = "psnr",
-    picture: Annotated[
-        str, typer.Option(help="composite, prediction or a baseline.")
-    ] = "composite",
+    metric: Annotated[str, typer.Option(help="What the answer is about.")] = METRIC,
+    picture: Annotated[str, typer.Option(help="composite, prediction or a baseline.")] = PICTURE,
     pair: Annotated[str | None, typer.Option(help="The pair of bare revisions.")] = None,
     out: Annotated[Path | None, typer.Option(help="Folder for the report.")] = None,
 ) -> None:
     """Tell what changed from A to B, sample by sample, on the same test shards."""
     from pipeline import comparison as comparisons
-    from pipeline.comparison.words import KEY, family_table, metric_table, samples_told, sentence
     from pipeline.config import read_seed
 
     root = project_root()
     params = read_params(root)
-    named = _name_pairs([_resolve(root, params, one) for one in (a, b)], pair)
-    first, second = (_read(one) for one in named)
+    own = None if pair is None else pair_of(params, pair)
+    named = name_pairs([resolve(root, params, one) for one in (a, b)], own)
+    first, second = (read(one) for one in named)
     found = comparisons.compare(first, second, picture, metric, read_seed(params))
     looks = _gather(root, named, found)
-    folder = out or root / "reports/compare" / f"{_file_name(a)}-{_file_name(b)}"
+    folder = out or root / "reports/compare" / _folder_name(a, b, own, found)
     _write(found, looks, folder)
-    for letter, side in (("A", first), ("B", second)):
-        say(f"{letter}: {_tell_side(side)}")
-    say(f"{sentence(found)} ({samples_told(found)})")
-    _print_table(metric_table(found))
-    if found.families:
-        _print_table(family_table(found))
-    say(KEY)
-    for note in looks.notes:
-        say(f"note: {note}")
+    _tell(found, looks)
     say(f"{folder}/index.html")
-
-
-def _resolve(root: Path, params: dict[str, Any], text: str) -> Named:
-    """A pair of the working folder comes before a revision of the same name."""
-    from pipeline.errors import ParamsError
-    from pipeline.revisions import Revision, RevisionError, WorkingFolder
-
-    name, _, pair = text.partition(":")
-    if pair and name:
-        return Named(text, pair, Revision(root, name))
-    try:
-        return Named(text, find_pair(params, text), WorkingFolder(root))
-    except ParamsError as unknown:
-        systems = {str(block.get("system")) for block in params["evaluate"].values()}
-        if text in systems:  # a system of several pairs
-            raise
-        try:
-            return Named(text, None, Revision(root, text))
-        except RevisionError as error:
-            what = f"is no pair of params.yaml and no revision ({error.what})"
-            raise ParamsError(repr(text), what, unknown.next_step) from None
-
-
-def _name_pairs(sides: list[Named], pair: str | None) -> list[Named]:
-    """Give bare revisions their pair: that asked for, else the other side's, else the only one that
-    both have."""
-    from pipeline.errors import ParamsError
-
-    bare = [one for one in sides if one.pair is None]
-    if pair is not None and not bare:
-        raise ParamsError(f"--pair {pair}", "both sides have a pair already", "leave it out")
-    if not bare:
-        return sides
-    if pair is None:
-        pair = next((one.pair for one in sides if one.pair is not None), None)
-    if pair is None:
-        first, second = (one.files.folders(REPORTS) for one in sides)
-        shared = [name for name in first if name in second]
-        if len(shared) != 1:
-            where = f"{sides[0].label} and {sides[1].label}"
-            what = f"have {len(shared) or 'no'} pairs in common"
-            listed = f"name one with --pair: {', '.join(shared)}" if shared else "evaluate both"
-            raise ParamsError(where, what, listed)
-        (pair,) = shared
-    return [one._replace(pair=one.pair or pair) for one in sides]
-
-
-def _read(named: Named) -> Side:
-    from pipeline.comparison.sides import read_side
-    from pipeline.errors import ParamsError
-
-    assert named.pair is not None, "bare revisions have got theirs"
-    folder = f"{REPORTS}/{named.pair}"
-    if not named.files.has(f"{folder}/metrics.json"):
-        listed = ", ".join(named.files.folders(REPORTS)) or "none"
-        where = f"{named.label}: {folder}"
-        raise ParamsError(where, "is no report", f"evaluate it, or name another pair: {listed}")
-    return read_side(named.label, named.pair, named.files.revision, named.files.read, folder)
 
 
 def _gather(root: Path, named: list[Named], found: Comparison) -> Looks:
@@ -133,7 +56,7 @@ def _gather(root: Path, named: list[Named], found: Comparison) -> Looks:
     from pipeline.comparison.page import Looks, shown_keys
 
     keys, notes = shown_keys(found), []
-    if found.picture != "composite":
+    if found.picture != PICTURE:
         notes.append(f"the pictures of A and B are their composites, not their {found.picture}")
     restored = []
     for letter, one in zip("AB", named, strict=True):
@@ -165,12 +88,12 @@ def _samples(
     """Damaged and original out of the shards, where they are those that were measured."""
     from pipeline.errors import PipelineError
     from pipeline.samples import unpack
-    from pipeline.shards import read_manifest, read_shard, test_fingerprint
+    from pipeline.shards import fingerprint_of_test, read_manifest, read_shard
 
-    folder = root / "data/shards" / found.a.metrics["recipe"]
+    folder = root / "data/shards" / found.a.subject["recipe"]
     try:
         manifest = read_manifest(folder)
-        if test_fingerprint(manifest) != found.a.metrics["test_sha256"]:
+        if fingerprint_of_test(manifest) != found.a.subject["test_sha256"]:
             return {}, {}, f"{folder} holds other test shards than were measured"
         members = (one for row in manifest.of_split("test") for one in read_shard(folder, row))
         samples = [unpack(one) for one in members if one["__key__"] in keys]
@@ -190,6 +113,21 @@ def _write(found: Comparison, looks: Looks, folder: Path) -> None:
     write_json(folder / "comparison.json", comparison.report(found) | {"sentence": sentence(found)})
     write_text(folder / "differences.csv", to_csv(comparison.differences(found)))
     write_text(folder / "index.html", page)
+
+
+def _tell(found: Comparison, looks: Looks) -> None:
+    """The answer first, then the tables."""
+    from pipeline.comparison.words import KEY, family_table, metric_table, samples_told, sentence
+
+    for letter, side in (("A", found.a), ("B", found.b)):
+        say(f"{letter}: {_tell_side(side)}")
+    say(f"{sentence(found)} ({samples_told(found)})")
+    _print_table(metric_table(found))
+    if found.families:
+        _print_table(family_table(found))
+    say(KEY)
+    for note in looks.notes:
+        say(f"note: {note}")
 
 
 def _tell_side(side: Side) -> str:
@@ -219,6 +157,13 @@ def _print_table(table: Table) -> None:
     for row in (head, *rows):
         first, *others = (cell.rjust(width) for cell, width in zip(row, widths, strict=True))
         say("  ".join([first.strip().ljust(widths[0]), *others]).rstrip())
+
+
+def _folder_name(a: str, b: str, pair: str | None, found: Comparison) -> str:
+    """One for each question: of the sides, then of all that was asked otherwise than it is."""
+    metric = None if found.metric == METRIC else found.metric
+    picture = None if found.picture == PICTURE else found.picture
+    return "-".join(_file_name(one) for one in (a, b, pair, metric, picture) if one is not None)
 
 
 def _file_name(text: str) -> str:

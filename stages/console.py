@@ -19,6 +19,7 @@ from stages.usage import Command
 
 PARAMS = "params.yaml"
 LINE_SECONDS = 5.0  # between progress lines where there is no terminal
+GOES_ON, STARTS_ANEW = "the next run goes on from here", "the next run starts anew"
 
 os.environ.setdefault("DVC_NO_ANALYTICS", "1")
 # Compute threads that wait should soon give the processor away: spinning beside any other work made
@@ -55,9 +56,9 @@ def tell(error: PipelineError) -> None:
         typer.echo(f"error: {line}", err=True)
 
 
-def command(function: Callable[..., None]) -> Callable[..., None]:
+def command(function: Callable[..., None], after: str = GOES_ON) -> Callable[..., None]:
     """A command whose expected failures are one line and exit 1, and that ends cleanly on a
-    signal."""
+    signal; `after`: what comes of it when it was stopped."""
 
     @functools.wraps(function)
     def run(*args: Any, **kwargs: Any) -> None:
@@ -77,10 +78,15 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
             )
             raise typer.Exit(1) from None
         except KeyboardInterrupt as stop:
-            _tell_stopped(stop)
+            _tell_stopped(stop, after)
             raise typer.Exit(128 + signal.SIGINT) from None
 
     return run
+
+
+def anew(function: Callable[..., None]) -> Callable[..., None]:
+    """A `command` that keeps nothing when it is stopped."""
+    return command(function, STARTS_ANEW)
 
 
 def make_app(function: Callable[..., None], name: str) -> typer.Typer:
@@ -163,9 +169,9 @@ def stop_politely() -> Iterator[Callable[[], bool]]:
         signal.signal(signal.SIGTERM, before[1])
 
 
-def _tell_stopped(stop: KeyboardInterrupt) -> None:
+def _tell_stopped(stop: KeyboardInterrupt, after: str = GOES_ON) -> None:
     where = f" {stop}" if str(stop) else ""
-    typer.echo(f"stopped{where}; the next run goes on from here", err=True)
+    typer.echo(f"stopped{where}; {after}", err=True)
 
 
 def _terminate(number: int, frame: object) -> None:

@@ -3,6 +3,7 @@ shards."""
 
 from __future__ import annotations
 
+import json
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from stages.reporting import Subject
 
 SEEN = 16  # samples that tell whether a recipe's pictures are gray
-LEAVES = ("metrics.json", "index.html", "restored.tar", "*.csv", "*.png")
+LEAVES = ("metrics.json", "subject.json", "index.html", "restored.tar", "*.csv", "*.png")
 
 
 @command
@@ -32,7 +33,7 @@ def evaluate(
     ] = None,
 ) -> None:
     """Measure a trained system on the test split; writes rows, means, plots and a page."""
-    from pipeline.config import section
+    from pipeline.config import read_seed, section
     from pipeline.evaluation import EvaluateSection
 
     root = project_root()
@@ -44,7 +45,7 @@ def evaluate(
         _write_pictures(job, pictures)
         return
     folder = out or root / "reports/systems" / pair
-    subject = _subject(root, params, pair, block, job)
+    subject = _subject(root, read_seed(params), pair, block, job)
     measured, summary = _measure(root, subject, name, job, folder)
     _tell(measured, summary, pair, folder)
 
@@ -58,53 +59,55 @@ def _load(root: Path, pair: str, block: EvaluateSection, device: str) -> tuple[s
     import torch
 
     from pipeline.checkpoint import load_system
+    from pipeline.errors import ParamsError
     from pipeline.evaluation import Evaluation
-    from pipeline.shards import read_samples
+    from pipeline.shards import read_manifest, read_samples
     from stages.reference import load_lpips
 
     shards = root / "data/shards" / block.recipe
+    if not read_manifest(shards).num_samples("test"):
+        raise ParamsError(shards, "has no test samples", "give recipe or index test photos")
     name, system = load_system(_weights(root, block))
+    if name != block.kind:
+        what = f"holds a {name}, but evaluate.{pair} is of kind {block.kind}"
+        raise ParamsError(_weights(root, block), what, f"train {block.system}, or mend the kind")
     target = torch.device(choose_device(device))
     seen = islice(read_samples(shards, "test"), SEEN)
     found = {(sample.corrupted.shape[2], sample.clean.shape[2]) for sample in seen}
     check_channels(system, f"evaluate.{pair}", block.recipe, found)
     job = Evaluation(system.to(target), shards, block.baselines, root, target)
-    job.lpips, job.sizes = load_lpips(block.lpips), _sizes(root)
+    job.lpips = load_lpips(block.lpips, str(target))
     return name, job
 
 
-def _sizes(root: Path) -> dict[str, tuple[int, int]]:
-    """Width and height of each photo of the index, where there is one."""
-    from pipeline.splits import read_index
-
-    path = root / "data/index.json"
-    photos = read_index(path) if path.is_file() else []
-    return {photo.id: (photo.width, photo.height) for photo in photos}
-
-
-def _subject(
-    root: Path, params: dict[str, Any], pair: str, block: EvaluateSection, job: Evaluation
-) -> Subject:
+def _subject(root: Path, seed: int, pair: str, block: EvaluateSection, job: Evaluation) -> Subject:
     """All that the report says of what was measured."""
     from pipeline.files import sha256_file
-    from pipeline.shards import read_manifest, test_fingerprint
+    from pipeline.shards import fingerprint_of_test, read_manifest
     from stages.reporting import Subject
 
     manifest = read_manifest(job.shards)
     hashes = {
         "weights": sha256_file(_weights(root, block)),
         "shards": manifest.sha256,
-        "test split": test_fingerprint(manifest),
+        "test split": fingerprint_of_test(manifest),
     }
-    blocks = {
-        f"recipes.{block.recipe}": params.get("recipes", {}).get(block.recipe),
-        f"systems.{block.system}": params.get("systems", {}).get(block.system),
-        f"train.{block.system}": params.get("train", {}).get(block.system),
-        f"evaluate.{pair}": block.model_dump(mode="json"),
-    }
-    known = {name: one for name, one in blocks.items() if one is not None}
+    made_of = _made_of(_weights(root, block), block)
+    made_of[f"evaluate.{pair}"] = block.model_dump(mode="json")
     training = root / "reports/training" / block.system / "history.json"
-    return Subject(pair, block, int(params["seed"]), known, hashes, training)
+    return Subject(pair, block, seed, made_of, hashes, training)
+
+
+def _made_of(weights: Path, block: EvaluateSection) -> dict[str, Any]:
+    """The params that the weights were trained with, as their training left them: those of now may
+    be others. Of weights from elsewhere, what they hold."""
+    from pipeline.checkpoint import MADE_OF, load
+
+    path = weights.with_name(MADE_OF)
+    if path.is_file():
+        told: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        return told
+    return {f"systems.{block.system}": load(weights, "weights")[0]["section"]}
 
 
 def _measure(
@@ -117,7 +120,7 @@ def _measure(
 
     code = ["stages/evaluate.py", f"pipeline/systems/{name}.py"]
     history = sha256_file(subject.history) if subject.history.is_file() else None
-    inputs = [subject.seed, subject.params, subject.hashes, history, sorted(job.sizes.items())]
+    inputs = [subject.seed, subject.params, subject.hashes, history]
     with workspace(
         root, f"evaluate-{subject.pair}", code, inputs, [folder], ["metrics.json"], LEAVES
     ) as work:
@@ -132,15 +135,18 @@ def _measure(
 def _tell(measured: Measured, summary: dict[str, Any], pair: str, folder: Path) -> None:
     """What came out, in a few lines; times stay here, for reports hold none."""
     _tell_times(measured)
-    shown = summary.get("damaged", summary)  # 100 dB of those that are whole would hide the rest
-    before, after = shown["input"]["psnr"], shown["composite"]["psnr"]
-    score, missing = summary.get("mask", {}).get("f1"), summary.get("mask_missing_count")
+    before, after = (_decibels(summary[name]["psnr"]) for name in ("input", "composite"))
+    score, missing = summary.get("mask", {}).get("f1"), summary["mask_missing_count"]
     found = "" if score is None else f", mask F1 {score:.3f}"
     found += f"; {missing} of {summary['num_samples']} samples have no mask" if missing else ""
-    whole = summary.get("undamaged_count")
+    whole = summary["undamaged_count"]
     found += f"; {whole} of {summary['num_samples']} samples are undamaged" if whole else ""
-    found += f"; undamaged photos come back at {summary['harm']['psnr']:.2f} dB"
-    say(f"{pair}: {before:.2f} dB before, {after:.2f} dB after{found} ({folder}/index.html)")
+    found += f"; undamaged photos come back at {_decibels(summary['harm']['psnr'])}"
+    say(f"{pair}: {before} before, {after} after{found} ({folder}/index.html)")
+
+
+def _decibels(value: float | None) -> str:
+    return "–" if value is None else f"{value:.2f} dB"
 
 
 def _tell_times(measured: Measured) -> None:
@@ -154,7 +160,8 @@ def _tell_times(measured: Measured) -> None:
         return
     pictures = len(picture_names(measured.rows))
     told = sorted(seconds.items(), key=lambda item: -item[1])
-    shares = ", ".join(f"{name} {one / pictures / model:.0%}" for name, one in told)
+    names = {"core": "MSE, MAE, PSNR and SSIM", "color": "correlations and colorfulness"}
+    shares = ", ".join(f"{names.get(k, k)} {one / pictures / model:.0%}" for k, one in told)
     total = sum(seconds.values())
     say(
         f"restoring took {model:.1f} s, measuring {total:.1f} s for {pictures} pictures a sample; "

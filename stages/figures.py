@@ -27,11 +27,15 @@ class Shown(NamedTuple):
 
 
 def check_outputs(folder: Path, out: Path | None, pictures: Path | None) -> None:
-    """Raises ParamsError for places that cannot be written without loss, before any work."""
+    """Raises ParamsError for places that cannot be written without loss, and DiskError for those
+    that cannot be written at all, before any work."""
     from pipeline.errors import ParamsError
+    from pipeline.files import check_writable
 
     if out is not None and (out.is_dir() or out.suffix.lower() != ".json"):
         raise ParamsError(f"--out {out}", "is no JSON file", "end its name in .json")
+    if out is not None:
+        check_writable(out.parent)
     if pictures is None:
         return
     if pictures.resolve().is_relative_to(folder.resolve()):
@@ -39,6 +43,7 @@ def check_outputs(folder: Path, out: Path | None, pictures: Path | None) -> None
         raise ParamsError(f"--pictures {pictures}", what, "name a folder elsewhere")
     if pictures.exists() and (not pictures.is_dir() or any(pictures.iterdir())):
         raise ParamsError(f"--pictures {pictures}", "is not empty", "name a new folder")
+    check_writable(pictures)
 
 
 def tell_run(shown: Shown) -> dict[str, Any]:
@@ -75,17 +80,14 @@ def tell_run(shown: Shown) -> dict[str, Any]:
 
 
 def report(
-    pictures: Sequence[Seen],
-    system: dict[str, str] | None,
-    notes: dict[str, Any],
-    runs: Sequence[dict[str, Any]],
+    pictures: Sequence[Seen], notes: dict[str, Any], runs: Sequence[dict[str, Any]]
 ) -> dict[str, Any]:
-    """Everything as JSON data, the same for the same pictures, weights and options."""
+    """All figures as JSON data, the same for the same pictures, weights and options."""
     sizes = [
         {"name": one.name, "width": one.width, "height": one.height, "gray": one.gray, "id": one.id}
         for one in pictures
     ]
-    return {"pictures": sizes, "system": system, "runs": list(runs), **notes}
+    return {"pictures": sizes, "runs": list(runs), **notes}
 
 
 def keep_sheets(
@@ -121,7 +123,8 @@ def _cells(name: str, one: Measured) -> Cells:
     """Method, PSNR, SSIM."""
     told = name.replace("nlm_oracle", "non-local means, best for this set")
     if strength := one.more.get("strength"):
-        told += f" (h {strength['h']:.3g}, {strength['template']:.0f} px)"
+        how = f"h {strength['h']:.3g}, {strength['template']:.0f} px"
+        told += f" ({how if strength['h'] else 'h 0: best is to do nothing'})"
     means = [one.means["psnr"], one.means["ssim"]]
     psnr, ssim = (
         "–" if mean is None else f"{mean:.{digits}f}"

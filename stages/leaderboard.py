@@ -16,7 +16,7 @@ def leaderboard() -> None:
     from pipeline.files import write_json, write_text
     from pipeline.report import board as first_page
     from pipeline.report import leaderboard as rank
-    from pipeline.report import leaderboard_text, psnr_of_all
+    from pipeline.report import leaderboard_text
 
     root = project_root()
     reports = root / "reports"
@@ -27,7 +27,7 @@ def leaderboard() -> None:
     write_text(reports / "leaderboard.md", leaderboard_text(board))
     write_json(reports / "leaderboard.json", board)
     for row in board:
-        told = [psnr_of_all(row[name]) for name in ("input", "composite")]
+        told = [row[name]["psnr"] for name in ("input", "composite")]
         before, after = ("     –" if psnr is None else f"{psnr:6.2f}" for psnr in told)
         say(f"{row['recipe']:>10}  {row['system']:<20} {before} → {after} dB")
 
@@ -35,14 +35,17 @@ def leaderboard() -> None:
 def _read(folder: Path, pair: str) -> dict[str, Any]:
     """A pair's report, as `pipeline.report.leaderboard` takes it."""
     from pipeline.errors import ParamsError
-    from pipeline.report import from_csv
+    from pipeline.rows import read_csv
 
     try:
-        summary = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
-        parts = from_csv((folder / "breakdown.csv").read_text(encoding="utf-8"))
+        subject, summary = (
+            json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
+            for name in ("subject", "metrics")
+        )
+        parts = read_csv((folder / "breakdown.csv").read_text(encoding="utf-8"))
     except (OSError, ValueError):
         raise ParamsError(folder, "holds no report", f"run `patina evaluate {pair}`") from None
-    told = {name: summary[name] for name in ("system", "recipe", "tuned")}
+    told = {name: subject[name] for name in ("system", "recipe", "tuned", "given_masks")}
     return told | {"summary": summary, "breakdown": parts}
 
 

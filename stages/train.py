@@ -57,6 +57,8 @@ def train(
 ) -> None:
     """Train a system; keeps its best and last weights, its curves and validation pictures."""
     from pipeline import runs, training
+    from pipeline.checkpoint import MADE_OF
+    from pipeline.files import write_json
     from stages.workspace import finish, workspace
 
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it announces its precision
@@ -66,6 +68,7 @@ def train(
     if out is not None:
         curves = out / "training"
     run, code, inputs = make_run(root, params, system, device, workers, shards)
+    made_of = _made_of(params, run)
     with workspace(root, f"train-{system}", code, inputs, [target, curves]) as work:
         run.begin(work)
         with progress(f"train {system}") as show, stop_politely() as stopping:
@@ -74,6 +77,7 @@ def train(
         models.mkdir(exist_ok=True)
         for path in [*(run.best(phase) for phase in run.system.phases), work / runs.LAST]:
             shutil.copyfile(path, models / path.name)
+        write_json(models / MADE_OF, made_of)
         _finish_curves(work, state.history)
         finish(root, work, {"models": (target, runs.BEST), "training": (curves, None)})
     for line in summary(run, state):
@@ -128,6 +132,19 @@ def make_run(
         code += family_files(one.recipe)
         inputs += [one.fingerprint, *inputs_of(root, params, one.recipe.name)]
     return run, code, inputs
+
+
+def _made_of(params: dict[str, Any], run: Run) -> dict[str, Any]:
+    """What reports tell of how weights came about: the params of now, for those in params.yaml may
+    be others when the weights are measured. Block name → block."""
+    section = run.section
+    recipes = [section.recipe, *(one.recipe for one in section.mix if one.weight)]
+    return {
+        "seed": params["seed"],
+        f"train.{run.name}": params["train"][run.name],
+        f"systems.{run.name}": run.block,
+        **{f"recipes.{name}": params["recipes"][name] for name in recipes},
+    }
 
 
 def summary(run: Run, state: State) -> Iterator[str]:

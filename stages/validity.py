@@ -177,6 +177,7 @@ def _check_evaluate(attempt: _Attempts) -> Iterator[Pair]:
     from pipeline.errors import ParamsError
     from pipeline.evaluation import EvaluateSection
     from pipeline.systems.baselines import BASELINES
+    from stages.reference import load_lpips
 
     for name in attempt.blocks("evaluate"):
         where = f"evaluate.{name}"
@@ -194,6 +195,8 @@ def _check_evaluate(attempt: _Attempts) -> Iterator[Pair]:
             )
         for baseline in block.baselines:
             attempt(BASELINES.__getitem__, baseline)
+        if block.lpips == "reference":  # told now, not after hours of training
+            attempt(load_lpips, block.lpips)
         yield where, block.system, block.kind, block.recipe
 
 

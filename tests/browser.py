@@ -128,20 +128,21 @@ def browse(profile: Path) -> Iterator[Tab]:
     """A tab of a fresh browser; skips where none is installed."""
     if BROWSER is None:
         pytest.skip("no chromium is installed")
-    # 3 and 4 are where the browser looks; numbers above cannot be overwritten on the way there.
-    pairs = [[fcntl.fcntl(end, fcntl.F_DUPFD_CLOEXEC, 10) for end in os.pipe()] for _ in "ab"]
-    (their_in, send), (receive, their_out) = pairs
+    (their_in, send), (receive, their_out) = _pipe(), _pipe()
 
     def place() -> None:
         os.dup2(their_in, 3)
         os.dup2(their_out, 4)
 
+    # 3 and 4 are where the browser looks: they are held, lest they be a pipe of Popen's own. Nor
+    # may `pass_fds` name them: a library that closes its files after a fork may own them.
+    held = [os.open(os.devnull, os.O_RDONLY) for _ in "ab"]
     process = subprocess.Popen(
         [BROWSER, *FLAGS, f"--user-data-dir={profile}"],
-        pass_fds=(3, 4), preexec_fn=place, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        close_fds=False, preexec_fn=place, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
-    os.close(their_in)
-    os.close(their_out)
+    for end in (*held, their_in, their_out):
+        os.close(end)
     try:
         yield Tab(send, receive, process)
     finally:
@@ -152,3 +153,12 @@ def browse(profile: Path) -> Iterator[Tab]:
             process.kill()
         os.close(send)
         os.close(receive)
+
+
+def _pipe() -> list[int]:
+    """Both ends, of numbers that are not overwritten on the way to 3 and 4."""
+    ends = os.pipe()
+    found = [fcntl.fcntl(end, fcntl.F_DUPFD_CLOEXEC, 10) for end in ends]
+    for end in ends:
+        os.close(end)
+    return found

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipeline import statistics
-from pipeline.breakdown import families, is_damaged
+from pipeline.breakdown import counted_places, families
 from pipeline.comparison.sides import Side, check_same
 from pipeline.complaints import did_you_mean
 from pipeline.errors import ParamsError
-from pipeline.rows import Row, photo_of, picture_names
+from pipeline.rows import Row, counted, photo_of, picture_names
 from pipeline.statistics import Bootstrap, Paired
 
 HEAD = ("key", "photo", "source", "families", "severity", "covered")
@@ -21,9 +21,9 @@ DIGITS = 5
 
 @dataclass(frozen=True)
 class Comparison:
-    """B against A: a `Paired` for every metric of `picture` over the damaged samples (over all
-    where none or all are damaged), one of `metric` for every damage family, and in `harm` those of
-    what both sides did to the same tiles undamaged."""
+    """B against A: a `Paired` for every metric of `picture` over the samples that are counted (see
+    `pipeline.rows`), one of `metric` for every damage family, and in `harm` those of what both
+    sides did to the same tiles undamaged, known of the composite alone."""
 
     a: Side
     b: Side
@@ -46,9 +46,7 @@ def compare(a: Side, b: Side, picture: str, metric: str, seed: int) -> Compariso
     check_same(a, b)
     metrics = _shared_metrics(a, b, picture, metric)
     first, second = _paired_rows(a, b)
-    damaged = [place for place, row in enumerate(first) if is_damaged(row)]
-    everyone = list(range(len(first)))
-    counted = damaged or everyone
+    everyone, damaged = list(range(len(first))), counted_places(first)
     photos = [photo_of(row) for row in first]
     bootstrap = Bootstrap(photos, seed)
 
@@ -62,10 +60,14 @@ def compare(a: Side, b: Side, picture: str, metric: str, seed: int) -> Compariso
         b=b,
         picture=picture,
         metric=metric,
-        metrics={name: pair(counted, f"{picture}.{name}") for name in metrics},
+        metrics={name: pair(damaged, f"{picture}.{name}") for name in metrics},
         families={one.name: pair(one.places, f"{picture}.{metric}") for one in families(first)},
-        harm={name: pair(everyone, name) for name in first[0] if _is_harm(name, second[0])},
-        num_undamaged=len(first) - len(counted),
+        harm={
+            name: pair(everyone, name)
+            for name in first[0]
+            if picture == "composite" and _is_harm(name, second[0])
+        },
+        num_undamaged=len(first) - len(damaged),
     )
 
 
@@ -84,10 +86,13 @@ def differences(comparison: Comparison) -> list[Row]:
 
 
 def most_changed(comparison: Comparison, count: int) -> tuple[list[Row], list[Row]]:
-    """Of `differences`, the `count` samples that improved most, and that got worse most."""
+    """Of the `differences` of counted samples, the `count` that improved most, and that got worse
+    most."""
     name = f"difference.{comparison.metric}"
     sign = -1 if comparison.main.lower_is_better else 1
-    known = [row for row in differences(comparison) if row[name] is not None]
+    keys = {str(row["key"]) for row in counted(comparison.a.rows)}
+    rows = [row for row in differences(comparison) if str(row["key"]) in keys]
+    known = [row for row in rows if row[name] is not None]
     ranked = sorted(known, key=lambda row: (-sign * row[name], str(row["key"])))
     better = [row for row in ranked if sign * row[name] > 0]
     worse = [row for row in reversed(ranked) if sign * row[name] < 0]
@@ -105,8 +110,8 @@ def report(comparison: Comparison) -> dict[str, Any]:
         "num_samples": main.num_samples,
         "num_photos": main.num_photos,
         "undamaged_count": comparison.num_undamaged,
-        "recipe": comparison.a.metrics["recipe"],
-        "test_sha256": comparison.a.metrics["test_sha256"],
+        "recipe": comparison.a.subject["recipe"],
+        "test_sha256": comparison.a.subject["test_sha256"],
         **{
             part: {name: _told(one) for name, one in getattr(comparison, part).items()}
             for part in ("metrics", "families", "harm")
@@ -116,7 +121,7 @@ def report(comparison: Comparison) -> dict[str, Any]:
 
 def _told_side(side: Side) -> dict[str, Any]:
     return {"label": side.label, "pair": side.pair, "revision": side.revision,
-            "system": side.metrics.get("system")}  # fmt: skip
+            "system": side.subject.get("system")}  # fmt: skip
 
 
 def _told(one: Paired) -> dict[str, Any]:
@@ -139,7 +144,7 @@ def _is_harm(name: str, other: Row) -> bool:
 
 def _shared_metrics(a: Side, b: Side, picture: str, metric: str) -> list[str]:
     """The metrics that both sides have of the picture, and of which more or less is better: the one
-    asked for, then as A has them."""
+    asked for, then as A has them. LPIPS of other weights is another metric."""
     shown = [name for name in picture_names(a.rows) if name in picture_names(b.rows)]
     if picture not in shown:
         hint = f"use one of {', '.join(shown)}{did_you_mean(picture, shown)}"
@@ -147,6 +152,9 @@ def _shared_metrics(a: Side, b: Side, picture: str, metric: str) -> list[str]:
     prefix = f"{picture}."
     names = [key.removeprefix(prefix) for key in a.rows[0] if key.startswith(prefix)]
     shared = [one for one in names if prefix + one in b.rows[0] and statistics.has_direction(one)]
+    weights = [side.subject.get("lpips") for side in (a, b)]
+    if weights[0] != weights[1]:
+        shared = [one for one in shared if one != "lpips"]
     if metric not in shared:
         hint = f"use one of {', '.join(shared)}{did_you_mean(metric, shared)}"
         raise ParamsError(f"metric {metric!r}", "is not in both evaluations", hint)

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-import numpy as np
-
 from pipeline import pages
 from pipeline.comparison import Comparison, most_changed
 from pipeline.comparison.sides import Side
@@ -19,22 +17,19 @@ from pipeline.comparison.words import (
     spell_change,
     spell_value,
 )
-from pipeline.images import Array, encode_jpeg, to_rgb
+from pipeline.images import ERROR_GAIN, Array, difference_map, encode_jpeg, to_rgb
+from pipeline.metrics import DEFINITIONS, define_lpips
 from pipeline.pages import Markup
 from pipeline.pages.shots import shrink
-from pipeline.pages.viewer import EXTRA, Shot, viewer, viewers
+from pipeline.pages.viewer import EXTRA, Shot, how, viewer, viewers
 from pipeline.rows import Row
 from pipeline.statistics import FEW
 
 SHOWN = 6  # samples that got better, and as many that got worse
 JPEG_QUALITY = 90
-AMPLIFIED = 4  # of the difference map
-DIFFERENCE = f"difference ×{AMPLIFIED}"
+DIFFERENCE = f"difference ×{ERROR_GAIN}"
 SIDES = ("B is better", "B is worse")
-ABOUT = (
-    "Choose the picture on the left and on the right and move the border between them: by its "
-    f"slider, with arrow keys, by dragging on the picture. The difference is |A − B| × {AMPLIFIED}."
-)
+ABOUT = f"The difference is |A − B| × {ERROR_GAIN}, the mean over channels: black is none."
 METHOD = (
     "The same test samples on both sides: the recipe, the fingerprint of the test shards and all "
     "keys are equal, or there would be no page.",
@@ -44,9 +39,13 @@ METHOD = (
     f"{KEY}, exact and two-sided.",
     f"With fewer than {FEW} photos no claim is made: even a unanimous sign test has p above 0.05.",
     "Each family has an interval of its own: of twenty that did not change, one may seem to.",
-    "Rows named harm are of the same tiles undamaged: PSNR against them, and shares of their "
-    "pixels that were falsely marked or changed.",
+    "Means are over damaged samples; undamaged ones are a family of their own. Where nothing is "
+    "damaged, they are over all.",
     "Restored pictures were kept as JPEG; figures were measured before that.",
+)
+HARM = (
+    "Rows named harm are of the same tiles undamaged: PSNR against them (where color is made of "
+    "gray, of the luma alone), and shares of their pixels that were falsely marked or changed."
 )
 
 
@@ -74,7 +73,7 @@ def build(comparison: Comparison, looks: Looks) -> str:
         "metrics": ("Every metric", [_table(samples_told(comparison), *metric_table(comparison))]),
         "families": ("Damage by damage", _families(comparison)),
         "sides": ("What was compared", [_sides(comparison)]),
-        "method": ("How it was measured", [pages.bullets(METHOD)]),
+        "method": ("How it was measured", [pages.bullets(_method(comparison))]),
     }
     return pages.page(
         f"A: {comparison.a.label} – B: {comparison.b.label}",
@@ -85,16 +84,10 @@ def build(comparison: Comparison, looks: Looks) -> str:
     )
 
 
-def difference_map(a: Array, b: Array) -> Array:
-    """How much two pictures differ, `AMPLIFIED` times, at most 255: uint8, as many channels."""
-    apart = np.abs(a.astype(np.int16) - b.astype(np.int16)) * AMPLIFIED
-    return np.asarray(np.minimum(apart, 255), np.uint8)
-
-
 def _samples(comparison: Comparison, looks: Looks) -> list[Markup]:
     parts = [pages.paragraph(note) for note in looks.notes]
     if looks.a or looks.b:
-        parts.append(pages.paragraph(ABOUT))
+        parts += [pages.paragraph(ABOUT), how()]
     for title, rows in zip(SIDES, most_changed(comparison, SHOWN), strict=True):
         parts.append(pages.heading(title))
         figures = [_sample(comparison, row, looks) for row in rows]
@@ -115,7 +108,7 @@ def _sample(comparison: Comparison, row: Row, looks: Looks) -> Markup:
     }
     pictures = {name: to_rgb(one) for name, one in found.items() if one is not None}
     if {"A", "B"} <= set(pictures) and pictures["A"].shape == pictures["B"].shape:
-        pictures[DIFFERENCE] = difference_map(pictures["A"], pictures["B"])
+        pictures[DIFFERENCE] = to_rgb(difference_map(pictures["A"], pictures["B"]))
     if not pictures:
         return pages.paragraph(*told)
     shots = [
@@ -141,14 +134,23 @@ def _families(comparison: Comparison) -> list[Markup]:
     return [_table(caption, head, rows)]
 
 
+def _method(comparison: Comparison) -> list[str]:
+    weights = [side.subject.get("lpips") for side in (comparison.a, comparison.b)]
+    if weights[0] != weights[1]:
+        own = ["LPIPS is not compared: the sides were measured with other weights, or one without."]
+    else:
+        own = [] if weights[0] is None else [define_lpips(str(weights[0]))]
+    return [*METHOD, *([HARM] if comparison.harm else []), *DEFINITIONS, *own]
+
+
 def _sides(comparison: Comparison) -> Markup:
     def line(name: str, side: Side) -> list[str]:
         revision = side.revision or "the working folder"
-        return [name, side.label, side.pair, str(side.metrics.get("system", "–")), revision]
+        return [name, side.label, side.pair, str(side.subject.get("system", "–")), revision]
 
     sides = [line("A", comparison.a), line("B", comparison.b)]
-    metrics = comparison.a.metrics
-    caption = f"Recipe {metrics['recipe']}, test shards {metrics['test_sha256']}"
+    subject = comparison.a.subject
+    caption = f"Recipe {subject['recipe']}, test shards {subject['test_sha256']}"
     return _table(caption, ["", "asked for", "pair", "system", "read from"], sides)
 
 

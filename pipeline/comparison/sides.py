@@ -1,10 +1,9 @@
-"""One side of a comparison: the rows and means that an evaluation left, and whether two of them
-were measured on the same samples."""
+"""One side of a comparison: what an evaluation left, and whether two of them were measured on the
+same samples."""
 
 from __future__ import annotations
 
 import csv
-import io
 import json
 import math
 import tarfile
@@ -14,10 +13,10 @@ from typing import IO, Any
 
 from pipeline.errors import ImageError, ParamsError
 from pipeline.images import Array, decode_jpeg
-from pipeline.rows import Row
+from pipeline.rows import WORDS, Row, read_csv
 
-TEXTS = ("key", "photo", "source", "families")  # the columns that are no numbers
 NEEDED = ("key", "photo", "source", "input.psnr")
+SUBJECT, ROWS = "subject.json", "rows.csv"  # of a report
 AGAIN = "run `patina evaluate` there again"
 MAX_PICTURE = 100_000_000  # bytes of one restored picture
 
@@ -25,12 +24,12 @@ MAX_PICTURE = 100_000_000  # bytes of one restored picture
 @dataclass(frozen=True)
 class Side:
     """`label`: what the user called it; `revision`: the commit that it was read from, None for the
-    working folder; `metrics`: its metrics.json."""
+    working folder; `subject`: what was measured on what, as its `SUBJECT` tells."""
 
     label: str
     pair: str
     revision: str | None
-    metrics: dict[str, Any]
+    subject: dict[str, Any]
     rows: list[Row]
 
 
@@ -40,18 +39,20 @@ def read_side(
     """The side whose report stands in `folder`; `read` gives the bytes of a path, or raises a
     PipelineError."""
     where = f"{label}: {folder}"
-    metrics = _parse_metrics(read(f"{folder}/metrics.json"), f"{where}/metrics.json")
-    rows = parse_rows(read(f"{folder}/rows.csv"), f"{where}/rows.csv")
-    return Side(label, pair, revision, metrics, rows)
+    subject = _parse_subject(read(f"{folder}/{SUBJECT}"), f"{where}/{SUBJECT}")
+    rows = parse_rows(read(f"{folder}/{ROWS}"), f"{where}/{ROWS}")
+    return Side(label, pair, revision, subject, rows)
 
 
 def parse_rows(data: bytes, where: str) -> list[Row]:
-    """The rows of a ``rows.csv``: numbers as float, empty cells as None."""
+    """The rows of a ``rows.csv``. Raises ParamsError for what is none."""
     try:
-        lines = list(csv.DictReader(io.StringIO(data.decode("utf-8"), newline=""), strict=True))
-        rows: list[Row] = [{name: _read_cell(name, line[name]) for name in line} for line in lines]
-    except (ValueError, TypeError, csv.Error):
-        raise ParamsError(where, "is no table of rows", AGAIN) from None
+        rows = read_csv(data.decode("utf-8"))
+        whole = data.endswith(b"\n") and all(map(_is_whole, rows))
+    except (ValueError, TypeError, AttributeError, csv.Error):
+        whole = False
+    if not whole:
+        raise ParamsError(where, "is no table of rows", AGAIN)
     if not rows or any(row.get(name) is None for row in rows for name in NEEDED):
         raise ParamsError(where, f"has no rows with {', '.join(NEEDED)}", AGAIN)
     if len({row["key"] for row in rows}) < len(rows):
@@ -63,7 +64,7 @@ def check_same(a: Side, b: Side) -> None:
     """Raise ParamsError with the reason where two sides were not measured on the same samples."""
     where = f"{a.label} and {b.label}"
     for what, name in (("recipe", "recipe"), ("test shards", "test_sha256")):
-        first, second = (side.metrics[name] for side in (a, b))
+        first, second = (side.subject[name] for side in (a, b))
         if first != second:
             told = (
                 f"{first[:12]} and {second[:12]}"
@@ -96,24 +97,19 @@ def read_pictures(file: IO[bytes], keys: Collection[str], where: str) -> dict[st
     return found
 
 
-def _parse_metrics(data: bytes, where: str) -> dict[str, Any]:
+def _parse_subject(data: bytes, where: str) -> dict[str, Any]:
     try:
-        metrics = json.loads(data.decode("utf-8"))
+        subject = json.loads(data.decode("utf-8"))
     except (ValueError, RecursionError):
         raise ParamsError(where, "is not JSON", AGAIN) from None
-    if not isinstance(metrics, dict) or not isinstance(metrics.get("recipe"), str):
+    if not isinstance(subject, dict) or not isinstance(subject.get("recipe"), str):
         raise ParamsError(where, "tells no recipe", AGAIN)
-    if not isinstance(metrics.get("test_sha256"), str):
+    if not isinstance(subject.get("test_sha256"), str):
         raise ParamsError(where, "tells no fingerprint of its test shards", AGAIN)
-    return metrics
+    return subject
 
 
-def _read_cell(name: str | None, cell: str | None) -> str | float | None:
-    """Raises ValueError for what is no number, and where a line has too many or too few cells."""
-    if name is None or cell is None:
-        raise ValueError("a line of another length than the head")
-    if name in TEXTS:
-        return cell
-    if cell and not math.isfinite(float(cell)):
-        raise ValueError(cell)
-    return float(cell) if cell else None
+def _is_whole(row: Row) -> bool:
+    """Are all numbers finite, and as many cells there as the head has?"""
+    numbers = (value for name, value in row.items() if name not in WORDS)
+    return None not in row and all(value is None or math.isfinite(value) for value in numbers)

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 
 from pipeline.comparison import Comparison
-from pipeline.statistics import Interval, Paired
+from pipeline.statistics import Interval, Paired, base_of
 
 DECIMALS = {"psnr": 2, "ciede2000": 2, "mse": 5}  # 4 for the others
 COLUMNS = ("A", "B", "B − A", "95 % interval", "+/−/=", "photos +", "p")
@@ -18,22 +18,25 @@ Table = tuple[list[str], list[list[str]]]  # head, rows
 
 
 def sentence(comparison: Comparison) -> str:
-    """What came out, e.g. ``B is better by 0.42 dB, 95 % interval 0.31–0.53; worse on folds``."""
+    """What came out, e.g. ``B is better by 0.42 dB, 95 % interval 0.31–0.53; worse on folds``. Of
+    fewer photos than anything is claimed of, what was found on them."""
     main, verdict = comparison.main, comparison.main.verdict
     if main.improvement is None:
         return f"Nothing to compare: no sample has {comparison.metric}"
     if verdict == "equal":
         return f"No sample differs in {comparison.metric}: A and B are equal"
     amount = abs(main.improvement)
-    interval = _spell_interval(main, verdict == "worse", comparison.metric)
+    turned = verdict == "worse" or (verdict == "few" and main.improvement < 0)
+    interval = _spell_interval(main, turned, comparison.metric)
     by = f"{_spell(amount, comparison.metric, _scale(main))} {_unit(comparison)}"
     if verdict in ("better", "worse"):
         told = f"B is {verdict} by {by}, {interval}"
     else:
         ahead = f"B is {'ahead' if main.improvement > 0 else 'behind'} by {by}"
-        told = ", ".join(filter(None, [f"No difference can be told: {ahead}", interval]))
+        found = f"{ahead} here" if verdict == "few" else f"No difference can be told: {ahead}"
+        told = ", ".join(filter(None, [found, interval]))
     if verdict == "few":
-        told += f", but {_photos(main)} {'is' if main.num_photos == 1 else 'are'} too few"
+        told += f", {_on(main)}: too few to be sure of others"
     return "; ".join([told, *_exceptions(comparison.families, verdict)])
 
 
@@ -68,7 +71,7 @@ def samples_told(comparison: Comparison) -> str:
 
 def spell_change(value: float, metric: str) -> str:
     """``+0.42 dB``, or another metric's difference."""
-    unit = " dB" if _base(metric) == "psnr" else f" {metric}"
+    unit = " dB" if base_of(metric) == "psnr" else f" {metric}"
     return _signed(value, metric, abs(value)) + unit
 
 
@@ -106,7 +109,7 @@ def _unit(comparison: Comparison) -> str:
         f"{comparison.picture}.{comparison.metric}")  # fmt: skip
     if named == "psnr":
         return "dB"
-    return f"dB ({named})" if _base(comparison.metric) == "psnr" else f"({named})"
+    return f"dB ({named})" if base_of(comparison.metric) == "psnr" else f"({named})"
 
 
 def _spell_interval(one: Paired, turned: bool, metric: str) -> str:
@@ -122,6 +125,14 @@ def _spell_interval(one: Paired, turned: bool, metric: str) -> str:
 def _range(interval: Interval, metric: str, scale: float) -> str:
     low, high = (_spell(value, metric, scale) for value in interval)
     return f"{low} to {high}" if min(interval) < 0 else f"{low}–{high}"
+
+
+def _on(one: Paired) -> str:
+    """On how many photos B is ahead, or behind, as it is on average."""
+    number = one.better_photos if (one.improvement or 0) > 0 else one.worse_photos
+    if number == one.num_photos:
+        return f"on {'all ' * (number > 1)}{_photos(one)}"
+    return f"on {number} of {_photos(one)}"
 
 
 def _photos(one: Paired) -> str:
@@ -141,15 +152,10 @@ def _signed(value: float, metric: str, scale: float) -> str:
 
 def _spell(value: float, metric: str, scale: float) -> str:
     """With the metric's decimals, and more where a difference of this scale needs them."""
-    decimals = DECIMALS.get(_base(metric), 4)
+    decimals = DECIMALS.get(base_of(metric), 4)
     if 0 < scale < 10**-decimals:
         decimals = min(9, 1 - math.floor(math.log10(scale)))
     return f"{value:.{decimals}f}".replace("-", "−")
-
-
-def _base(metric: str) -> str:
-    """``psnr`` of ``psnr_masked`` and ``harm.psnr``."""
-    return metric.split(".")[-1].split("_")[0]
 
 
 def _plain(name: str) -> str:

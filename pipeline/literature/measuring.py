@@ -19,7 +19,7 @@ from pipeline.systems import System
 from pipeline.systems.baselines import NLM_STRENGTHS, NLM_TEMPLATES, NonLocalMeans
 
 MAX_WHOLE = 1 << 20  # px of a picture that goes through a system in one piece
-NUM_TUNED, CROP = 8, 256  # pictures, and px of their middle, that a first strength is sought on
+NUM_TUNED, CROP = 8, 128  # pictures, and px of their middle, that a first strength is sought on
 
 Row = dict[str, float | None]
 Place = tuple[int, int]  # of a template, and of a strength

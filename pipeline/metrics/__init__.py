@@ -8,10 +8,12 @@ of them at once, and several pictures of one sample, and gives the same numbers.
 
 from pipeline.metrics import ciede2000, color, dacon, masks, perception, regions, scales
 from pipeline.metrics.base import METRICS, Metric
+from pipeline.metrics.definitions import DEFINITIONS, define_lpips
 from pipeline.metrics.perception import GOOD_LPIPS
 from pipeline.metrics.ruler import Ruler
 
 __all__ = [
+    "DEFINITIONS",
     "GOOD_LPIPS",
     "METRICS",
     "Metric",
@@ -19,6 +21,7 @@ __all__ = [
     "ciede2000",
     "color",
     "dacon",
+    "define_lpips",
     "masks",
     "perception",
     "regions",

@@ -46,18 +46,21 @@ def histogram(probability: NDArray[Any], truth: Mask) -> tuple[Table, Table]:
 
 
 def sweep(whole: Table, damaged: Table) -> list[Line]:
-    """`SWEEP` at the thresholds 0.05, 0.10 … 0.95 and the best, rising: micro-averages over all
-    pixels as in `fidelity.mask_scores`, None where undefined."""
+    """`SWEEP` at the thresholds 0.05, 0.10 … 0.95 and the best if there is one, rising:
+    micro-averages over all pixels as in `fidelity.mask_scores`, None where undefined."""
     best = _best(whole, damaged)
+    places = {*range(STEP, NUM_BINS, STEP), *([] if best is None else [best])}
     return [
         {"threshold": place / NUM_BINS, **_scores(whole, damaged, place)}
-        for place in sorted({*range(STEP, NUM_BINS, STEP), best})
+        for place in sorted(places)
     ]
 
 
-def best_threshold(whole: Table, damaged: Table) -> float:
-    """The threshold of 0.01, 0.02 … 0.99 with the highest F1, of equals the lowest."""
-    return _best(whole, damaged) / NUM_BINS
+def best_threshold(whole: Table, damaged: Table) -> float | None:
+    """The threshold of 0.01, 0.02 … 0.99 with the highest F1, of equals the lowest; None without
+    damaged pixels, where none is better than another."""
+    best = _best(whole, damaged)
+    return None if best is None else best / NUM_BINS
 
 
 def calibration(whole: Table, damaged: Table, bins: int = 20) -> list[Line]:
@@ -92,10 +95,12 @@ def expected_calibration_error(whole: Table, damaged: Table, bins: int = 20) -> 
     return float(sum(off) / total)
 
 
-def _best(whole: Table, damaged: Table) -> int:
+def _best(whole: Table, damaged: Table) -> int | None:
+    if not damaged[0].any():
+        return None
+
     def rank(place: int) -> float:
-        found = _scores(whole, damaged, place)["f1"]
-        return -1.0 if found is None else found
+        return _scores(whole, damaged, place)["f1"] or 0.0
 
     return max(range(1, NUM_BINS), key=rank)
 

@@ -13,6 +13,7 @@ import io
 import re
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
+from urllib.parse import quote
 
 from PIL import Image
 
@@ -77,7 +78,8 @@ def page(
 
 
 def section(key: str, title: str, *parts: str, kind: str = "") -> Markup:
-    """A part of the page that ``#key`` leads to; `kind` ``alarm`` or ``calm`` colors it."""
+    """A part of the page that ``#key`` leads to, a key without spaces; `kind` ``alarm`` or ``calm``
+    colors it."""
     look = f' class="{_text(kind)}"' if kind else ""
     head = f'<h2 id="{_text(key)}-title">{_text(title)}</h2>'
     opened = f'<section id="{_text(key)}" aria-labelledby="{_text(key)}-title"{look}>'
@@ -110,10 +112,13 @@ def strong(text: str) -> Markup:
 
 
 def link(address: str, text: str) -> Markup:
-    """A link to a file beside the page: `address` is relative to it, of plain letters, and names no
-    other place."""
-    assert re.fullmatch(r"(\.\./)*[\w][\w.-]*(/[\w][\w.-]*)*", address), address
-    return Markup(f'<a href="{_text(address)}">{_text(text)}</a>')
+    """A link to a file beside the page: `address` is relative to it, as it is on the disk; whatever
+    a folder is called, it leads to no other place."""
+    parts = address.split("/")
+    while parts[0] == ".." and len(parts) > 1:
+        parts.pop(0)
+    assert not {"", ".", ".."} & set(parts), address
+    return Markup(f'<a href="{quote(address)}">{_text(text)}</a>')
 
 
 def listing(text: str, label: str) -> Markup:

@@ -65,7 +65,8 @@ img.dark { display: none; }
   nav { display: none; } html { font-size: 9pt; } section { border: 0; padding: 0; }
   section.alarm { padding: 0.8rem; } tr { break-inside: avoid; }
   .scroll { overflow: visible; } .scroll th:first-child { position: static; }
-  pre { white-space: pre-wrap; } h2, h3, caption, thead { break-after: avoid; }
+  pre { white-space: pre-wrap; }
+  header, h2, h3, caption, thead, p:has(+ ul, + figure, + .scroll, + .grid) { break-after: avoid; }
   .grid { grid-template-columns: repeat(3, 1fr); }
   .grid.broad { grid-template-columns: repeat(2, 1fr); } }
 """

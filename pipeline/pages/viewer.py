@@ -8,7 +8,12 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from pipeline.pages import Extra, Markup, Plot, picture
+from pipeline.themes import FALSE, MISSED, RIGHT
 
+COLORS = "\n".join(
+    f".key.{name}::before {{ background: #{bytes(color).hex()}; }}"
+    for name, color in (("right", RIGHT), ("false", FALSE), ("missed", MISSED))
+)
 STYLE = """
 .viewers { display: grid; gap: 1.6rem; align-items: start; }
 .shots { display: grid; gap: 0.4rem;
@@ -20,8 +25,7 @@ STYLE = """
 .key::before { content: ""; display: inline-block; width: 0.85em; height: 0.85em;
   margin-right: 0.4em; border-radius: 0.15em; vertical-align: -0.05em;
   print-color-adjust: exact; -webkit-print-color-adjust: exact; }
-.key.right::before { background: #009e73; } .key.false::before { background: #e69f00; }
-.key.missed::before { background: #56b4e9; }
+COLORS
 .key.unknown::before { background: #ffffff; outline: 1px solid var(--line); }
 @media screen {
   .live .how { display: block; }
@@ -51,7 +55,7 @@ STYLE = """
   .tools input { width: 100%; margin: 0; height: 2rem; accent-color: var(--accent); } }
 @media print { .tools { display: none; } .viewers { gap: 0.8rem; }
   .shots { grid-template-columns: repeat(auto-fill, minmax(3.1cm, 1fr)); } }
-"""
+""".replace("COLORS", COLORS)
 
 SCRIPT = """
 "use strict";

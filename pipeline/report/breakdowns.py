@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from pipeline import pages
 from pipeline.pages import Markup
-from pipeline.report.numbers import cell, gain_of, group_rows, metric_name, picture_name
+from pipeline.report.numbers import cell, gain_of, group_rows, metric_name, signed
 from pipeline.report.plots import Group, plot_gains
 from pipeline.report.system import SystemReport
 from pipeline.rows import Row
@@ -22,14 +22,16 @@ TITLES = {
 }
 BESIDE = ("ssim", "psnr_masked", "lpips")  # of the system, in tables
 LONGEST = 24  # lines of a table
+UNDAMAGED = ("family", "undamaged")  # the group of samples where nothing is to be gained
 Rows = Mapping[tuple[str, str], Row]
 
 
 def breakdowns(report: SystemReport) -> Iterator[Markup]:
     """What stands in the page's section of breakdowns; nothing without a breakdown."""
-    groups = {by: group_rows(report.breakdown, by) for by in TITLES}
-    figures = [_figure(report, by, groups[by]) for by in TITLES if by not in ("all", "photo")
-               and len(groups[by]) > 1]  # fmt: skip
+    lines = [row for row in report.breakdown if row["metric"] != "gain" or _can_gain(report, row)]
+    groups = {by: group_rows(lines, by) for by in TITLES}
+    figures = [_figure(report, by, drawn) for by in TITLES if by not in ("all", "photo")
+               and len(drawn := _drawn(report, groups[by])) > 1]  # fmt: skip
     if figures:
         yield pages.paragraph(
             "Gains in PSNR over the damaged input, with 95 % intervals over photos, and how many "
@@ -45,10 +47,18 @@ def breakdowns(report: SystemReport) -> Iterator[Markup]:
             yield _table(report, by, found)
 
 
-def _figure(report: SystemReport, by: str, groups: Mapping[str, Rows]) -> Markup:
-    drawn = [_group(report, name, rows) for name, rows in groups.items()]
+def _can_gain(report: SystemReport, row: Row) -> bool:
+    return report.is_damaged and (row["by"], row["group"]) != UNDAMAGED
+
+
+def _drawn(report: SystemReport, groups: Mapping[str, Rows]) -> list[Group]:
+    found = (_group(report, name, rows) for name, rows in groups.items())
+    return [group for group in found if group.gains]
+
+
+def _figure(report: SystemReport, by: str, drawn: Sequence[Group]) -> Markup:
     own = [(group.name, group.gains.get(report.system)) for group in drawn]
-    told = ", ".join(f"{name} {gain.mean:+.1f}" for name, gain in own if gain)
+    told = ", ".join(f"{name} {signed(gain.mean, 1)}" for name, gain in own if gain)
     plot = pages.themed(lambda theme: plot_gains(drawn, theme))
     return pages.figure(
         plot, f"Gains of {report.system} and the baselines by {TITLES[by].lower()}: {told} dB.",
@@ -61,7 +71,7 @@ def _group(report: SystemReport, name: str, rows: Rows) -> Group:
     for picture in ("composite", *report.baselines):
         gain = gain_of(rows.get((picture, "gain")))
         if gain is not None:
-            gains[picture_name(picture, report.system)] = gain
+            gains[report.name(picture)] = gain
     return Group(name, _count(rows, "num_samples"), gains)
 
 
@@ -72,18 +82,17 @@ def _table(report: SystemReport, by: str, groups: Mapping[str, Rows]) -> Markup:
         names = sorted(names, key=lambda name: (_gain(groups[name]), name))[:LONGEST]
     known = [one for one in BESIDE if any(("composite", one) in rows for rows in groups.values())]
     psnr = ["input", *report.baselines, "composite"]
-    names_of = {"input": "input"} | {one: picture_name(one, report.system) for one in psnr[1:]}
     head = [
-        "", "samples", "photos", *names_of.values(),
+        "", "samples", "photos", "input", *map(report.name, psnr[1:]),
         "gain (95 % interval)", "median gain", "worst decile", *map(metric_name, known),
     ]  # fmt: skip
     lines = [_line(name, groups[name], psnr, known) for name in names]
     more = (
         f"; the {LONGEST} of {len(groups):,} with the least gain" if len(groups) > LONGEST else ""
     )
-    return pages.table(
-        f"{TITLES[by]}: PSNR (dB), and what {report.system} gains{more}", head, lines
-    )
+    mixed = by == "all" and len(report.measured) < len(report.rows)
+    title = "All damaged samples" if mixed else TITLES[by]
+    return pages.table(f"{title}: PSNR (dB), and what {report.system} gains{more}", head, lines)
 
 
 def _line(name: str, rows: Rows, psnr: Sequence[str], known: Sequence[str]) -> list[str]:
@@ -96,7 +105,7 @@ def _line(name: str, rows: Rows, psnr: Sequence[str], known: Sequence[str]) -> l
         f"{_count(rows, 'num_photos'):,}",
         *(cell(_mean(rows, one, "psnr"), "psnr") for one in psnr),
         "–" if gain is None else str(gain),
-        *("–" if value is None else f"{value:+.2f}" for value in spread),
+        *("–" if value is None else signed(value) for value in spread),
         *(cell(_mean(rows, "composite", one), one) for one in known),
     ]
 

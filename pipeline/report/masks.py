@@ -19,36 +19,41 @@ def masks(report: SystemReport) -> Iterator[Markup]:
     if not report.finds_masks:
         return
     figures = []
-    used = float(report.metrics["threshold"])
+    best = best_row(report)
     if report.thresholds:
-        best = best_row(report.thresholds)
-        yield pages.paragraph(*_told(report, used, best))
-        figures.append(_sweep(report.thresholds, used, float(best["threshold"])))
+        yield pages.paragraph(_told(report, best))
+        figures.append(_sweep(report.thresholds, report.threshold, best))
     if report.calibration:
         figures.append(_reliability(report, report.calibration))
-    yield _table(report, used)
+    yield _table(report, best)
     if figures:
         yield pages.grid(figures, broad=True)
 
 
-def best_row(thresholds: Sequence[Row]) -> Row:
-    """The threshold of the highest F1, the lowest of equals."""
-    found: Row = max(thresholds, key=lambda row: (row["f1"] or 0.0, -row["threshold"]))
-    return found
+def best_row(report: SystemReport) -> Row | None:
+    """The row of the threshold with the highest F1; None where no pixel is damaged, so that none
+    is better than another."""
+    best = report.metrics["mask"].get("best_threshold")
+    rows = [row for row in report.thresholds or () if row["threshold"] == best]
+    return rows[0] if rows else None
 
 
-def _told(report: SystemReport, used: float, best: Row) -> list[str]:
+def _told(report: SystemReport, best: Row | None) -> str:
     score = report.metrics["mask"].get("f1")
     now = "" if score is None else f", where F1 is {score:.3f}"
-    threshold = float(best["threshold"])
-    there = f"the best on these samples is {threshold:g}, with {best['f1'] or 0:.3f}"
-    words = "that is also the best on these samples" if threshold == used else there
-    return [f"The threshold is {used:g}{now}; {words}."]
+    if best is None:
+        there = "no pixel of these samples is damaged, so that none is the best"
+    elif best["threshold"] == report.threshold:
+        there = "that is also the best on these samples"
+    else:
+        there = f"the best on these samples is {best['threshold']:g}, with {_score(best['f1'])}"
+    return f"The threshold is {report.threshold:g}{now}; {there}."
 
 
-def _sweep(rows: Sequence[Row], used: float, best: float) -> Markup:
+def _sweep(rows: Sequence[Row], used: float, row: Row | None) -> Markup:
+    best = None if row is None else float(row["threshold"])
     plot = pages.themed(lambda theme: plot_thresholds(rows, used, best, theme))
-    told = f"used {used:g}, best F1 at {best:g}"
+    told = f"used {used:g}" + ("" if best is None else f", best F1 at {best:g}")
     return pages.figure(
         plot, f"Precision, recall, F1 and IoU of the mask over its threshold: {told}.",
         pages.strong("Threshold sweep"), f": {told}.",
@@ -66,15 +71,13 @@ def _reliability(report: SystemReport, rows: Sequence[Row]) -> Markup:
     )  # fmt: skip
 
 
-def _table(report: SystemReport, used: float) -> Markup:
-    mask = report.metrics["mask"]
+def _table(report: SystemReport, best: Row | None) -> Markup:
+    mask, used = report.metrics["mask"], report.threshold
     rows = [[f"{used:g} (used)", *(_score(mask.get(name)) for name in SCORES)]]
-    swept = report.thresholds or ()
-    best = best_row(report.thresholds)["threshold"] if report.thresholds else None
-    for row in sorted(swept, key=lambda one: float(one["threshold"])):
+    for row in sorted(report.thresholds or (), key=lambda one: float(one["threshold"])):
         at = row["threshold"]
-        if at != used and (CUSTOMARY[0] <= at <= CUSTOMARY[1] or at == best):
-            name = f"{at:g} (best F1)" if at == best else f"{at:g}"
+        if at != used and (CUSTOMARY[0] <= at <= CUSTOMARY[1] or row is best):
+            name = f"{at:g} (best F1)" if row is best else f"{at:g}"
             rows.append([name, *(_score(row[score]) for score in SCORES)])
     count = mask.get("empty_count", 0)
     empty = (

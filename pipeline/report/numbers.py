@@ -2,37 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
-from pipeline.rows import OWN, Row
+from pipeline.rows import Row
+from pipeline.statistics import has_direction, is_lower_better
 
 
 class Kind(NamedTuple):
-    """How tables call a metric, which way is better, its unit, and digits after the point."""
+    """How tables call a metric, digits after the point, and its unit."""
 
     name: str
-    better: str
     digits: int
     unit: str = ""
 
 
 KINDS = {
-    "psnr": Kind("PSNR", "↑", 2, " (dB)"),
-    "ssim": Kind("SSIM", "↑", 4),
-    "ms_ssim": Kind("MS-SSIM", "↑", 4),
-    "mse": Kind("MSE", "↓", 5),
-    "mae": Kind("MAE", "↓", 5),
-    "lpips": Kind("LPIPS", "↓", 4),
-    "share_good": Kind("share good", "↑", 3),
-    "dacon_score": Kind("dacon score", "↑", 4),
-    "ciede2000": Kind("CIEDE2000", "↓", 2),
-    "histogram_correlation": Kind("histogram correlation", "↑", 4),
-    "hue_correlation": Kind("hue correlation", "↑", 4),
+    "psnr": Kind("PSNR", 2, " (dB)"),
+    "ssim": Kind("SSIM", 4),
+    "ms_ssim": Kind("MS-SSIM", 4),
+    "mse": Kind("MSE", 5),
+    "mae": Kind("MAE", 5),
+    "lpips": Kind("LPIPS", 4),
+    "share_good": Kind("share good", 3),
+    "dacon_score": Kind("dacon score", 4),
+    "ciede2000": Kind("CIEDE2000", 2),
+    "histogram_correlation": Kind("histogram correlation", 4),
+    "hue_correlation": Kind("hue correlation", 4),
+    "f1": Kind("F1", 3),
+    "iou": Kind("IoU", 3),
 }
 PLACES = {"": "", "_luma": " of luma", "_masked": " in damage", "_outside": " outside damage",
           "_rim": " on its rim"}  # fmt: skip
-OWN_NAMES = {"input": "the input, untouched", "prediction": "raw prediction"}
+UNDAMAGED_PHOTOS = "undamaged photos\u00a0↑ (dB)"  # the column of what is done to them
 
 
 class Gain(NamedTuple):
@@ -45,7 +47,7 @@ class Gain(NamedTuple):
 
     def __str__(self) -> str:
         """``+7.32 (6.10 to 8.45)``"""
-        return f"{self.mean:+.2f}" + ("" if self.low is None else f" ({self.ends})")
+        return signed(self.mean) + ("" if self.low is None else f" ({self.ends})")
 
     @property
     def ends(self) -> str:
@@ -70,31 +72,31 @@ def gain_of(row: Row | None) -> Gain | None:
 
 
 def gains_of_all(breakdown: Iterable[Row]) -> dict[str, Gain]:
-    """picture → what it gains in PSNR over the input (dB), over the damaged samples."""
-    groups = group_rows(breakdown, "all")
-    rows = groups.get("damaged") or groups.get("all") or {}
+    """picture → what it gains in PSNR over the input (dB), over the samples that means are over."""
+    rows = group_rows(breakdown, "all").get("all", {})
     found = {name: gain_of(row) for (name, metric), row in rows.items() if metric == "gain"}
     return {name: gain for name, gain in found.items() if gain is not None}
 
 
-def ranked(names: Iterable[str], means: Mapping[str, Any]) -> list[str]:
-    """The classical baselines among pictures, the best PSNR first; those that lack a sample come
-    last, since their means compare with nothing."""
-    rank = {name: psnr_of_all(means[name]) for name in names if name not in OWN}
-    return sorted(rank, key=lambda name: (rank[name] is None, -(rank[name] or 0.0), name))
+def gain_between(
+    before: Mapping[str, Any], after: Mapping[str, Any], known: Gain | None
+) -> Gain | None:
+    """What lies between two pictures' means: the gain that is `known`, or one without an interval.
+    None where either lacks a sample."""
+    if before["psnr"] is None or after["psnr"] is None:
+        return None
+    return known or Gain(after["psnr"] - before["psnr"])
 
 
-def psnr_of_all(values: Mapping[str, Any]) -> float | None:
-    """A picture's mean PSNR in dB; None if a sample lacks it, as where a baseline got no mask: a
-    mean over other samples compares with nothing."""
-    found: float | None = values["psnr"]
-    return None if values.get("psnr_undefined_count") else found
+def signed(value: float, digits: int = 2) -> str:
+    """``+7.32`` or ``−1.69``: a minus as long as the plus, none before zeros."""
+    return f"{round(value, digits) + 0.0:+.{digits}f}".replace("-", "−")
 
 
 def metric_name(metric: str) -> str:
     """How tables call a metric: ``PSNR in damage ↑ (dB)``."""
     kind, place = _split(metric)
-    arrow = f"\u00a0{kind.better}" if kind.better else ""
+    arrow = f"\u00a0{'↓' if is_lower_better(metric) else '↑'}" if has_direction(metric) else ""
     return f"{kind.name}{PLACES[place]}{arrow}{kind.unit}"
 
 
@@ -109,7 +111,7 @@ def metric_order(metric: str) -> tuple[int, int, str]:
 
 def cell(value: float | None, metric: str) -> str:
     """A metric's value with its digits, a dash for none."""
-    return "–" if value is None else f"{value:.{_split(metric)[0].digits}f}"
+    return "–" if value is None else f"{value:.{_split(metric)[0].digits}f}".replace("-", "−")
 
 
 def _split(metric: str) -> tuple[Kind, str]:
@@ -118,15 +120,25 @@ def _split(metric: str) -> tuple[Kind, str]:
         base = metric.removesuffix(place)
         if base != metric and base in KINDS:
             return KINDS[base], place
-    return KINDS.get(metric, Kind(metric.replace("_", " "), "", 4)), ""
+    return KINDS.get(metric, Kind(metric.replace("_", " "), 4)), ""
 
 
-def picture_name(name: str, system: str) -> str:
-    """How people call a picture: the composite is what the system is for."""
-    return system if name == "composite" else OWN_NAMES.get(name, name.replace("_", " "))
+def spell_strength(strength: Mapping[str, float], given_mask: bool = False) -> str:
+    """`` (radius 5; given the true mask)``: what a baseline was tuned to, and was told, behind its
+    name."""
+    told = ", ".join(f"{name} {value:g}" for name, value in strength.items())
+    known = "; ".join(filter(None, [told, "given the true mask" if given_mask else ""]))
+    return f" ({known})" if known else ""
 
 
-def mean(values: Sequence[float | None]) -> float | None:
-    """Of the values that are known."""
-    known = [value for value in values if value is not None]
-    return sum(known) / len(known) if known else None
+def spell_harm(harm: Mapping[str, Any], num_samples: int) -> str:
+    """``88.10, 20 of 24 equal``: PSNR of undamaged tiles that came back, and how many of them are
+    the same bytes, which carry that mean."""
+    equal = harm.get("identical_count")
+    told = f", {equal:,} of {num_samples:,} equal" if equal else ""
+    return cell(harm.get("psnr"), "psnr") + told
+
+
+def spell_count(number: int, noun: str) -> str:
+    """``1 sample``, ``2,000 samples``"""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"

@@ -16,7 +16,8 @@ from pipeline.rows import Row
 from pipeline.themes import LIGHT, Theme
 
 MARKERS = ("s", "D", "^", "v", "P")
-LONGEST = 26  # letters of a label
+WIDTH = 4.6  # inches: labels stay readable where a phone makes plots small
+LONGEST = 22  # letters of a label
 SCORES = {"precision": "precision", "recall": "recall", "f1": "F1", "iou": "IoU"}  # as spoken of
 LINES = {"precision": "--", "recall": ":", "f1": "-", "iou": "-."}
 
@@ -33,7 +34,9 @@ def plot_gains(groups: Sequence[Group], theme: Theme = LIGHT) -> bytes:
     """What the system and the baselines gain over the input in each group, with intervals."""
     pictures = list(dict.fromkeys(name for group in groups for name in group.gains))
     height = 0.17 * len(pictures) + 0.16
-    figure = Figure(figsize=(5.8, height * len(groups) + 1.05), layout="constrained")
+    figure = Figure(
+        figsize=(WIDTH, height * len(groups) + 0.8 + 0.1 * len(pictures)), layout="constrained"
+    )
     axes = figure.subplots()
     steps = np.linspace(0.27, -0.27, len(pictures)) if len(pictures) > 1 else np.zeros(1)
     for place, group in enumerate(groups):
@@ -46,14 +49,14 @@ def plot_gains(groups: Sequence[Group], theme: Theme = LIGHT) -> bytes:
         Line2D([], [], label=_short(name), linestyle="", **_marker(number, theme))
         for number, name in enumerate(pictures)
     ]
-    figure.legend(handles=handles, loc="outside upper left", ncols=3, frameon=False, fontsize=8.5,
+    figure.legend(handles=handles, loc="outside upper left", ncols=2, frameon=False, fontsize=8.5,
                   labelcolor=theme.text, handletextpad=0.2)  # fmt: skip
     return themes.png(figure, theme)
 
 
 def plot_ranking(entries: Sequence[tuple[str, bool, Gain]], theme: Theme = LIGHT) -> bytes:
     """Gains over the input, best first: (name, is it a system of ours, gain)."""
-    figure = Figure(figsize=(5.8, 0.34 * len(entries) + 0.75), layout="constrained")
+    figure = Figure(figsize=(WIDTH, 0.34 * len(entries) + 0.75), layout="constrained")
     axes = figure.subplots()
     for place, (_, own, gain) in enumerate(entries):
         _draw_interval(axes, gain, -place, 0 if own else 1, theme)
@@ -61,16 +64,21 @@ def plot_ranking(entries: Sequence[tuple[str, bool, Gain]], theme: Theme = LIGHT
     return themes.png(figure, theme)
 
 
-def plot_thresholds(rows: Sequence[Row], used: float, best: float, theme: Theme = LIGHT) -> bytes:
-    """Precision, recall, F1 and IoU of the mask over its threshold, and two thresholds."""
-    figure = Figure(figsize=(5.8, 3.9), layout="constrained")
+def plot_thresholds(
+    rows: Sequence[Row], used: float, best: float | None, theme: Theme = LIGHT
+) -> bytes:
+    """Precision, recall, F1 and IoU of the mask over its threshold, and the thresholds that are
+    used and best, where one is."""
+    figure = Figure(figsize=(WIDTH, 3.3), layout="constrained")
     axes = figure.subplots()
     rows = sorted(rows, key=lambda row: float(row["threshold"]))
     for name, label in SCORES.items():
         known = [(row["threshold"], row[name]) for row in rows if row[name] is not None]
         width, color = (2.2, theme.line) if name == "f1" else (1.4, theme.text)
         axes.plot(*np.array(known or [(0, 0)]).T, LINES[name], color=color, lw=width, label=label)
-    marks = {used: "used", best: "best F1"} if used != best else {used: "used, best F1"}
+    marks = {used: "used, best F1"} if used == best else {used: "used"}
+    if best is not None:
+        marks.setdefault(best, "best F1")
     for threshold, word in marks.items():
         axes.axvline(threshold, color=theme.alarm, linewidth=1.2, linestyle=(0, (4, 2)))
         right = threshold == max(marks) and threshold < 0.8
@@ -89,7 +97,7 @@ def plot_thresholds(rows: Sequence[Row], used: float, best: float, theme: Theme 
 def plot_reliability(rows: Sequence[Row], theme: Theme = LIGHT) -> bytes:
     """How often pixels of a predicted probability of damage are damaged: on the diagonal it means
     what it says. Dots are as large as their pixels are many (by logarithm)."""
-    figure = Figure(figsize=(5.8, 3.9), layout="constrained")
+    figure = Figure(figsize=(WIDTH, 3.3), layout="constrained")
     axes = figure.subplots()
     known = [row for row in rows if row["num_pixels"]]
     axes.plot([0, 1], [0, 1], color=theme.text, linewidth=0.9, linestyle=(0, (4, 2)))
@@ -127,7 +135,7 @@ def _finish_gains(axes: Any, theme: Theme, labels: Sequence[str]) -> None:
     axes.set_ylim(0.5 - len(labels), 0.5)
     low, high = axes.get_xlim()
     axes.set_xlim(min(low, -0.03 * (high - low)), max(high, 0.03 * (high - low)))
-    axes.set_xlabel("gain in PSNR over the input, which is 0 (dB)", color=theme.text, fontsize=9)
+    axes.set_xlabel("gain in PSNR over the input (dB)", color=theme.text, fontsize=9)
     themes.style(axes, theme)
     axes.tick_params(axis="y", length=0)
     axes.grid(axis="x", alpha=0.25)

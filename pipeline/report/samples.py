@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pipeline import pages
+from pipeline.images import ERROR_GAIN
 from pipeline.pages import Markup
 from pipeline.pages.shots import encode_all
 from pipeline.pages.viewer import Shot, how, legend, viewer, viewers
+from pipeline.report.numbers import signed
 from pipeline.report.system import Shown, SystemReport
 from pipeline.rows import Row
 
@@ -20,8 +22,8 @@ TITLES = {
     "undamaged": "Undamaged photos as its input",
 }
 ABOUT = (
-    "The error is |restored − original| × 4, the mean over channels: black is none, white 64 "
-    "levels of 255 or more."
+    f"The error is |restored − original| × {ERROR_GAIN}, the mean over channels: black is none, "
+    f"white {round(256 / ERROR_GAIN)} levels of 255 or more."
 )
 FOUND = "damage found"
 
@@ -78,7 +80,7 @@ def _damage(row: Row) -> str:
     told = [f"{families} {row['severity']:.2f}"]
     told += [] if row["covered"] is None else [f"{row['covered']:.0%} covered"]
     before, after = row["input.psnr"], row["composite.psnr"]
-    return ", ".join([*told, f"{before:.2f} → {after:.2f} dB ({after - before:+.2f})"])
+    return ", ".join([*told, f"{before:.2f} → {after:.2f} dB ({signed(after - before)})"])
 
 
 def _conduct(row: Row) -> str:

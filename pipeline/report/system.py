@@ -7,8 +7,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pipeline.images import Array
-from pipeline.report.numbers import Gain, gains_of_all, psnr_of_all, ranked
-from pipeline.rows import Row, damaged_of, picture_names
+from pipeline.report.numbers import Gain, gain_between, gains_of_all
+from pipeline.rows import OWN, Row, counted, damaged_of, photo_of, picture_names
+
+OWN_NAMES = {"input": "the input, untouched", "prediction": "raw prediction"}
 
 
 @dataclass(frozen=True)
@@ -28,11 +30,14 @@ class Shown:
 class SystemReport:
     """A pair's evaluation as its page tells it.
 
-    `metrics`: metrics.json; `rows`, `breakdown`, `thresholds`, `calibration`: the rows of the csv
-    files of those names (the last two None where no masks are found); `history` of the training,
-    empty for weights from elsewhere; `params`: name of a block → the block; `fingerprints`: what
-    it is of → hash; `files` beside the page that are worth a
-    link; `rivals`: a sentence on who is better on which damage, or none.
+    `metrics`: metrics.json; `tuned`: each classical baseline → its strengths; `given_masks`: those
+    that were told where the damage is; `seed` of the bootstrap; `threshold` of the system's masks;
+    `rows`, `breakdown`, `thresholds`, `calibration`: the rows of the csv files of those names (the
+    last two None where no masks are found); `colors`: it makes color of gray, and its conduct is
+    that of the luma; `lpips`: whose weights that sees with, ``reference`` or ``official``;
+    `history` of the training, empty for weights from elsewhere; `params`: name of a block → the
+    block; `fingerprints`: what it is of → hash; `files` beside the page that are worth a link;
+    `rivals`: a sentence on who is better on which damage, or none.
     """
 
     pair: str
@@ -40,11 +45,17 @@ class SystemReport:
     kind: str
     recipe: str
     metrics: Mapping[str, Any]
+    tuned: Mapping[str, Mapping[str, float]]
+    threshold: float
     rows: Sequence[Row]
     breakdown: Sequence[Row]
     samples: Sequence[Shown]
+    seed: int
+    given_masks: Sequence[str] = ()
     thresholds: Sequence[Row] | None = None
     calibration: Sequence[Row] | None = None
+    colors: bool = False
+    lpips: str | None = None
     history: Sequence[dict[str, Any]] = ()
     params: Mapping[str, Any] = field(default_factory=dict)
     fingerprints: Mapping[str, str] = field(default_factory=dict)
@@ -52,37 +63,48 @@ class SystemReport:
     rivals: str = ""
 
     @property
-    def means(self) -> Mapping[str, Any]:
-        """Picture → its means: over damaged samples alone, where some are undamaged."""
-        found: Mapping[str, Any] = self.metrics.get("damaged", self.metrics)
-        return found
+    def measured(self) -> Sequence[Row]:
+        """The rows that means are over."""
+        return counted(self.rows)
 
     @property
-    def measured(self) -> Sequence[Row]:
-        """The rows that `means` are made of."""
-        return damaged_of(self.rows) if "damaged" in self.metrics else self.rows
+    def num_measured_photos(self) -> int:
+        """The photos that these are from."""
+        return len({photo_of(row) for row in self.measured})
+
+    @property
+    def is_damaged(self) -> bool:
+        """Is there anything to gain?"""
+        return bool(damaged_of(self.rows))
 
     @property
     def baselines(self) -> list[str]:
-        """The classical ones that were measured, the best first."""
-        return ranked(picture_names(self.rows), self.means)
+        """The classical ones that were measured, the best PSNR first; those that lack a sample come
+        last, since they compare with nothing."""
+        found = {name: self.metrics[name]["psnr"] for name in self.tuned if name in self.metrics}
+        return sorted(found, key=lambda name: (found[name] is None, -(found[name] or 0.0), name))
+
+    @property
+    def ablations(self) -> list[str]:
+        """The pictures of the system itself without some part of it."""
+        return [one for one in picture_names(self.rows) if one not in {*OWN, *self.tuned}]
 
     @property
     def finds_masks(self) -> bool:
         """Does the system say where damage is?"""
         return "mask" in self.metrics
 
-    @property
-    def num_photos(self) -> int:
-        """Photos that the samples are from."""
-        return len({f"{row['source']}/{row['photo']}" for row in self.rows})
+    def name(self, picture: str) -> str:
+        """How people call a picture: the composite is what the system is for."""
+        if picture == "composite":
+            return self.system
+        words = OWN_NAMES.get(picture, picture.replace("_", " "))
+        return words if picture in {*OWN, *self.tuned} else f"{self.system}, {words}"
 
     def gain(self, picture: str) -> Gain | None:
-        """What a picture gains in PSNR over the input (dB); with an interval only where that was
-        made of the same samples as the means."""
-        psnr, before = psnr_of_all(self.means[picture]), psnr_of_all(self.means["input"])
-        if psnr is None or before is None:
+        """What a picture gains in PSNR over the input (dB); None where that lacks a sample, or
+        nothing is damaged."""
+        if not self.is_damaged:
             return None
         known = gains_of_all(self.breakdown).get(picture)
-        same = known is not None and abs(known.mean - (psnr - before)) < 0.006
-        return known if known is not None and same else Gain(psnr - before)
+        return gain_between(self.metrics["input"], self.metrics[picture], known)

@@ -1,22 +1,25 @@
 """Evaluations made by hand, for the tests of comparisons: real pixels, really measured."""
 
 import functools
-import io
-import tarfile
 
 import cv2
 import numpy as np
 
-from pipeline import fidelity, shards
-from pipeline.files import sha256_bytes, write_bytes, write_json, write_text
+from pipeline import fidelity
+from pipeline.comparison import Comparison, compare
+from pipeline.comparison.sides import Side
+from pipeline.files import sha256_bytes, write_bytes, write_json, write_tar, write_text
 from pipeline.images import encode_jpeg
 from pipeline.report import to_csv
 from pipeline.samples import Sample, pack
 from pipeline.seeds import rng
-from pipeline.shards import ShardRow, read_manifest, write_manifest
+from pipeline.shards import ShardRow, fingerprint_of_test, read_manifest, write_manifest
+from tests.conftest import small_params, write_params
 
 SIDE = 32
 FAMILIES = ("dust", "folds", "undamaged")
+SYSTEMS = {"one": 20, "two": 10}  # how much noise they leave
+SUBJECT = {"recipe": "shapes", "test_sha256": "0" * 64, "system": "one", "lpips": None}
 
 
 @functools.cache
@@ -80,19 +83,37 @@ def write_test_shards(folder, recipe="shapes", chosen=None):
     row = ShardRow(name="test-00000.tar", split="test", num_samples=count, num_bytes=len(data),
                    sha256=sha256_bytes(data), content_sha256=content)  # fmt: skip
     write_manifest(folder, recipe, "0", [row])
-    return shards.test_fingerprint(read_manifest(folder))
+    return fingerprint_of_test(read_manifest(folder))
 
 
 def write_evaluation(folder, pictures, fingerprint, **told):
-    """``rows.csv``, ``metrics.json`` and ``restored.tar``."""
-    tar = io.BytesIO()
-    with tarfile.open(fileobj=tar, mode="w") as file:
-        for key, picture in sorted(pictures.items()):
-            data = encode_jpeg(picture, 95)
-            member = tarfile.TarInfo(f"{key}.jpg")
-            member.size = len(data)
-            file.addfile(member, io.BytesIO(data))
-    write_bytes(folder / "restored.tar", tar.getvalue())
+    """``rows.csv``, ``subject.json`` and ``restored.tar``."""
+    files = ((f"{key}.jpg", encode_jpeg(one, 95)) for key, one in sorted(pictures.items()))
+    write_tar(folder / "restored.tar", files)
     write_text(folder / "rows.csv", to_csv(rows_of(pictures)))
-    metrics = {"system": folder.name, "recipe": "shapes", "test_sha256": fingerprint}
-    write_json(folder / "metrics.json", metrics | told)
+    subject = {"system": folder.name, "recipe": "shapes", "test_sha256": fingerprint, "lpips": None}
+    write_json(folder / "subject.json", subject | told)
+
+
+def project_of(folder, reports="reports/systems"):
+    """A project whose two systems are evaluated on the same shards."""
+    params = small_params()
+    block = {"kind": "aged_unet", "recipe": "shapes", "baselines": []}
+    params["evaluate"] = {f"{name}-shapes": {"system": name, **block} for name in SYSTEMS}
+    params["evaluate"]["two-again"] = {"system": "two", **block}
+    write_params(folder, params)
+    fingerprint = write_test_shards(folder / "data/shards/shapes")
+    for name, strength in SYSTEMS.items():
+        write_evaluation(folder / reports / f"{name}-shapes", restore(strength), fingerprint)
+    return folder
+
+
+def side(label="a", rows=None, strength=20, told=None, **own) -> Side:
+    """A side of a system that leaves noise of this strength; `own`: by family."""
+    rows = rows or rows_of(restore(strength, **own))
+    return Side(label, label, None, SUBJECT | (told or {}), rows)
+
+
+def compared(a, b, picture="composite", metric="psnr") -> Comparison:
+    """B against A."""
+    return compare(a, b, picture, metric, 7)

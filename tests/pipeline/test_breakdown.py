@@ -1,40 +1,18 @@
-"""Figures of groups are those of their samples, groups come in the order that a reader expects, and
-the words tell the truth."""
+"""Figures of groups are those of their samples, and groups come in the order that a reader
+expects."""
 
 import csv
 import io
 
-import numpy as np
 import pytest
 
-from pipeline.breakdown import breakdown, groups, in_words, losses, worst_family
+from pipeline.breakdown import breakdown, groups
 from pipeline.report import to_csv
 from pipeline.seeds import rng
+from tests.pipeline.measured import WHOLE, many, row
 
 COLUMNS = ["by", "group", "num_samples", "num_photos", "picture", "metric", "mean", "median",
            "worst_decile", "low", "high"]  # fmt: skip
-
-
-def row(key, photo="a.png", families="dust", psnr=(20.0, 25.0, 26.0), telea=None, **more):
-    """A row of an evaluation; `psnr` of input, prediction and composite."""
-    made = {"key": key, "photo": photo, "source": "sample", "families": families, "covered": 0.02,
-            "severity": 0.5, "width": 600, "height": 400}  # fmt: skip
-    own = dict(zip(("input", "prediction", "composite"), psnr, strict=True))
-    for name, value in (own if telea is None else own | {"telea": telea}).items():
-        made |= {f"{name}.psnr": value, f"{name}.ssim": 0.9, f"{name}.psnr_masked": None}
-    return made | {"harm.psnr": 50.0} | more
-
-
-def many(num_photos=10, tiles=3, **gains):
-    """Rows of photos whose composite gains so many dB on each family, in turn, give or take 0.5."""
-    random, rows = rng(5, "rows"), []
-    for number in range(num_photos * tiles):
-        family = sorted(gains)[number % len(gains)]
-        after = 20 + gains[family] + random.uniform(-0.5, 0.5)
-        rows.append(
-            row(f"{number:03d}", f"{number // tiles}.png", family, (20.0, 21.0, after), 22.0)
-        )
-    return rows
 
 
 def lines_of(rows, **wanted):
@@ -72,7 +50,6 @@ def test_the_order_of_rows_changes_nothing():
     rows = many(dust=3.0, folds=1.0)
     shuffled = [rows[place] for place in rng(1, "order").permutation(len(rows))]
     assert breakdown(shuffled, 7) == breakdown(rows, 7)
-    assert in_words(shuffled, 7) == in_words(rows, 7)
 
 
 def test_what_is_undefined_is_counted_out():
@@ -98,11 +75,11 @@ def test_lpips_is_there_where_it_was_measured():
 
 
 def test_a_sample_counts_in_each_of_its_families():
-    rows = [row("a", families="dust folds"), row("b", families="undamaged"),
+    rows = [row("a", families="dust folds"), row("b", families="undamaged", psnr=WHOLE),
             row("c", families="given"), row("d", families="folds")]  # fmt: skip
     found = {group.name: group.places for group in groups(rows) if group.by == "family"}
-    assert list(found) == ["dust", "folds", "undamaged", "given"]
-    assert found["folds"] == [0, 3]
+    assert list(found) == ["dust", "folds", "given", "undamaged"]
+    assert found["folds"] == [0, 3] and found["undamaged"] == [1]
 
 
 def test_bins_hold_their_upper_end_and_come_in_their_order():
@@ -132,64 +109,26 @@ def test_what_no_row_tells_makes_no_groups():
     assert {group.by for group in groups(rows)} == {"all", "severity", "covered", "source", "photo"}
 
 
-def test_damaged_ones_stand_apart_where_some_are_whole():
-    rows = [row("a"), row("b", "b.png", "undamaged", (100.0, 40.0, 60.0))]
-    assert names(rows, "all") == ["all", "damaged"]
-    (line,) = lines_of(rows, by="all", group="damaged", picture="composite", metric="gain")
-    assert line["mean"] == 6.0
-    assert names(rows[:1], "all") == ["all"]
+def test_undamaged_samples_are_a_family_and_in_no_other_group():
+    """Also where a family was drawn and changed nothing, as grayscale on a gray photo."""
+    rows = [row("a"), row("b", "b.png", "grayscale", WHOLE), row("c", "c.png", "undamaged", WHOLE)]
+    assert {group.name: group.places for group in groups(rows) if group.by == "family"} == {
+        "dust": [0], "undamaged": [1, 2],
+    }  # fmt: skip
+    others = [group for group in groups(rows) if group.name != "undamaged"]
+    assert all(group.places == [0] for group in others) and len(others) == 7
+    for by in ("all", "severity", "covered", "source"):
+        (line,) = lines_of(rows, by=by, picture="composite", metric="gain")
+        assert line["mean"] == 6.0, by
+    (line,) = lines_of(rows, group="undamaged", picture="composite", metric="gain")
+    assert (line["mean"], line["num_samples"]) == (-40.0, 2)
+
+
+def test_where_nothing_is_damaged_groups_are_of_all():
+    rows = [row("a", families="grayscale", psnr=WHOLE), row("b", families="undamaged", psnr=WHOLE)]
+    assert names(rows, "family") == []
+    assert {tuple(group.places) for group in groups(rows)} == {(0, 1)}
 
 
 def test_no_rows_have_no_figures():
-    assert breakdown([], 7) == [] and in_words([], 7) == "Nothing here is damaged."
-
-
-# words
-
-
-def test_the_worst_family_and_the_rivals_that_win():
-    rows = many(dust=6.0, folds=0.3, shapes=1.0)
-    assert worst_family(rows) == ("folds", pytest.approx(0.3, abs=0.2))
-    assert [(one.family, one.rival) for one in losses(rows, 7)] == [
-        ("folds", "telea"), ("shapes", "telea"),
-    ]  # fmt: skip
-    assert in_words(rows, 7) == (
-        "Worst on folds: +0.3 dB over the input; loses to telea on folds (−1.7 dB) and on shapes "
-        "(−1.0 dB)."
-    )
-
-
-def test_a_lead_that_chance_explains_is_not_told_as_a_loss():
-    rows = many(12, 4, folds=1.99, dust=8.0)
-    told = in_words(rows, 7)
-    (loss,) = losses(rows, 7)
-    assert loss.family == "folds" and not loss.certain
-    assert "not told apart from telea on folds" in told and "loses" not in told
-
-
-def test_a_loss_to_the_input_is_told_and_few_photos_are_no_excuse():
-    rows = many(2, 3, folds=-1.5) + many(1, 3, dust=8.0)
-    assert in_words(rows, 7).startswith(
-        "Worst on folds: −1.5 dB over the input; loses to telea on folds (−3.5 dB); loses to its "
-        "input on folds (−1.5 dB)"
-    )
-
-
-def test_undamaged_samples_are_no_family_to_lose_on():
-    rows = [*many(dust=6.0), row("x", "x.png", "undamaged", (100.0, 50.0, 50.0), 90.0)]
-    assert losses(rows, 7) == []
-    assert in_words(rows, 7).endswith("ahead of its input and of every baseline on all damage.")
-
-
-def test_rows_without_families_are_told_as_a_whole():
-    rows = [one | {"families": None} for one in many(dust=1.0)]
-    assert in_words(rows, 7).startswith("+1.0 dB over the input; loses to telea")
-    assert in_words(rows, 7).endswith("loses to telea (−1.0 dB).")
-
-
-def test_a_baseline_without_masks_is_compared_where_it_worked():
-    rows = many(dust=1.0)
-    for one in rows[::2]:
-        one["telea.psnr"] = None
-    (loss,) = losses(rows, 7)
-    assert loss.paired.num_samples == len(rows) // 2 and np.isfinite(loss.paired.difference)
+    assert breakdown([], 7) == []

@@ -103,3 +103,14 @@ def test_a_sheet_holds_every_picture_on_white() -> None:
 def test_pictures_for_people_are_lossless_png(shape: tuple[int, ...]) -> None:
     with Image.open(io.BytesIO(images.encode_png(noise(*shape)))) as image:
         np.testing.assert_array_equal(np.array(image).reshape(shape), noise(*shape))
+
+
+def test_difference_maps_are_the_mean_over_channels_magnified_and_clipped() -> None:
+    a = np.zeros((1, 4, 3), np.uint8)
+    b = np.array([[[0, 0, 0], [1, 2, 4], [255, 255, 255], [3, 0, 0]]], np.uint8)
+    expected = [[0, round(4 * 7 / 3), 255, 4]]
+    for first, second in ((a, b), (b, a)):
+        made = images.difference_map(first, second)
+        assert made.dtype == np.uint8 and made.shape == (1, 4, 1)
+        np.testing.assert_array_equal(made[:, :, 0], expected)
+    np.testing.assert_array_equal(images.difference_map(a[..., :1], b[..., :1], 10)[0, 1], [10])

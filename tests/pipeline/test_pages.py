@@ -5,6 +5,7 @@ import hashlib
 import io
 import re
 from html.parser import HTMLParser
+from urllib.parse import unquote
 
 import numpy as np
 import pytest
@@ -50,7 +51,7 @@ class Reader(HTMLParser):
         return [attrs for name, attrs in self.elements if name == tag]
 
 
-RELATIVE = re.compile(r"(\.\./)*\w[\w.-]*(/\w[\w.-]*)*")  # a file beside the page, no scheme
+RELATIVE = re.compile(r"(\.\./)*[\w%][\w.%-]*(/[\w%][\w.%-]*)*")  # beside the page, no scheme
 
 
 def sha256(text):
@@ -151,12 +152,20 @@ def test_a_script_of_a_page_may_run_by_its_hash_alone():
 
 
 @pytest.mark.parametrize(
-    "address",
-    ["https://x.org", "//x.org/a", "/etc/passwd", "javascript:alert(1)", "a/../b", "a b", "", "#a"],
+    "address", ["https://x.org", "//x.org/a", "/etc/passwd", "a/../b", "a/..", "..", "", "a/./b"]
 )
 def test_links_lead_to_files_beside_the_page_alone(address):
     with pytest.raises(AssertionError):
         pages.link(address, "text")
+
+
+@pytest.mark.parametrize(
+    "name", ["three +2", "#a", "a?b=1&c", "javascript:alert(1)", "50% ü", '"><b>', "a\\b"]
+)
+def test_whatever_a_folder_is_called_a_link_leads_there(name):
+    made = pages.link(f"../{name}/index.html", "text")
+    (attrs,) = Reader(made).all("a")
+    assert RELATIVE.fullmatch(attrs["href"]) and unquote(attrs["href"]) == f"../{name}/index.html"
 
 
 def test_a_plot_is_drawn_in_both_themes():

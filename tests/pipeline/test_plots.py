@@ -127,6 +127,18 @@ def test_the_psnr_plot_grows_with_the_number_of_pictures():
     assert heights[1] > 1.5 * heights[0]
 
 
+def test_a_prediction_that_is_the_composite_is_drawn_once():
+    masked = [one | {"mask.tp": 1} for one in rows()]
+    once, twice = (Image.open(io.BytesIO(plot_psnr(made, "t"))) for made in (rows(), masked))
+    assert once.height < twice.height
+
+
+def test_undamaged_samples_are_not_among_the_dots():
+    whole = row("w", (100.0, 90.0, 50.0), telea=80.0) | {"severity": 0.9}
+    for plot in (plot_psnr, plot_gain):
+        assert plot([*rows(), whole], "t") == plot(rows(), "t") != plot([whole], "t")
+
+
 def test_no_figure_is_left_open():
     import matplotlib.pyplot as plt
 

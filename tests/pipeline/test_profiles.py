@@ -24,6 +24,8 @@ from stages import workspace
 from stages.plan import plan
 from tests.conftest import ROOT, Params, run_stage, small_params, tree, write_params
 
+pytestmark = pytest.mark.slow
+
 STEPS = (AugmentStep(name="turn", p=1.0, amount=0.0),)
 
 

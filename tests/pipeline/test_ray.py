@@ -264,7 +264,7 @@ def finished(home):
     [
         (signal.SIGKILL, -9, None),
         (signal.SIGINT, 130, "stopped; the next run goes on from here"),
-        (signal.SIGTERM, 143, None),
+        pytest.param(signal.SIGTERM, 143, None, marks=pytest.mark.long),
     ],
 )
 def test_a_driver_that_ends_leaves_nobody_and_the_next_makes_nothing_twice(

@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from pipeline.report import CONVENTION, from_csv, leaderboard, leaderboard_text, to_csv
-from pipeline.rows import summarize
+from pipeline.report import CONVENTION, leaderboard, leaderboard_text, to_csv
+from pipeline.rows import read_csv, summarize
 from tests.pipeline.test_rows import row
 
 
@@ -116,6 +116,24 @@ def test_a_baselines_prediction_is_its_composite_and_it_finds_no_mask():
     assert telea["input"]["psnr"] == 15.0
 
 
+def test_a_system_that_finds_no_mask_predicts_its_composite():
+    pairs = {"one": pair("one", "aged", (20, 25, 25), counts=None)}
+    assert "prediction" not in pairs["one"]["summary"]
+    (line,) = leaderboard(pairs)
+    assert line["prediction"] == line["composite"]
+
+
+def test_who_was_given_the_true_mask_is_told():
+    made = pair("one", "aged", (20, 25, 25), {"telea": {"radius": 5}, "median": {}},
+                telea=24.0, median=23.0) | {"given_masks": ["telea"]}  # fmt: skip
+    board = leaderboard({"one": made})
+    assert {line["system"]: line["given_mask"] for line in board} == {
+        "one": False, "telea": True, "median": False,
+    }  # fmt: skip
+    text = leaderboard_text(board)
+    assert "| telea (radius 5; given the true mask) |" in text and "| median |" in text
+
+
 # the leaderboard's text
 
 
@@ -130,16 +148,16 @@ def test_the_text_has_a_row_a_system_and_the_input_last_in_each_table():
 def test_the_text_shows_the_gain_over_the_input():
     aged, _ = tables(leaderboard_text(board()))
     assert [cells[1:3] for cells in aged] == [
-        ["29.00", "+9.00"], ["25.00", "+5.00"], ["23.00", "+3.00"], ["20.00", "+0.00"],
+        ["29.00", "+9.00"], ["25.00", "+5.00"], ["23.00", "+3.00"], ["20.00", "–"],
     ]  # fmt: skip
-    assert aged[0][6] == "28.00"  # the prediction alone
+    assert aged[0][6] == "29.00"  # no mask: the prediction is the composite
 
 
 def test_the_text_shows_mask_scores_where_there_are_some():
     aged, shapes = tables(leaderboard_text(board()))
-    assert all(cells[7:] == ["–", "–"] for cells in aged)
-    assert shapes[1][7:] == ["0.889", "0.800"]
-    assert shapes[0][7:] == shapes[2][7:] == ["–", "–"]
+    assert all(cells[7:] == ["–", "–", "–"] for cells in aged)
+    assert shapes[1][7:] == ["0.889", "0.800", "–"]
+    assert shapes[0][7:] == shapes[2][7:] == ["–", "–", "–"]
 
 
 def test_each_table_names_its_recipe_its_samples_and_how_much_is_covered():
@@ -150,7 +168,7 @@ def test_each_table_names_its_recipe_its_samples_and_how_much_is_covered():
 
 def test_every_line_of_a_table_has_as_many_cells_as_its_head():
     lines = [line for line in leaderboard_text(board()).splitlines() if line.startswith("|")]
-    assert {line.count("|") for line in lines} == {10}
+    assert {line.count("|") for line in lines} == {11}
 
 
 @pytest.mark.parametrize("masked", [15.0, None])
@@ -182,8 +200,8 @@ def test_the_same_rows_are_the_same_text():
 
 def test_csv_reads_back_to_rows():
     rows = [{"key": "12_0000_00", "group": "1", "x": 0.1, "n": 3, "none": None, "neg": -2}]
-    assert from_csv(to_csv(rows)) == rows
-    assert from_csv(to_csv([], ["a", "b"])) == [] and to_csv([], ["a", "b"]) == "a,b\n"
+    assert read_csv(to_csv(rows)) == rows
+    assert read_csv(to_csv([], ["a", "b"])) == [] and to_csv([], ["a", "b"]) == "a,b\n"
 
 
 def breakdown_rows(low, high):
@@ -193,12 +211,12 @@ def breakdown_rows(low, high):
 
 def test_gains_have_intervals_where_a_breakdown_knows_them():
     made = {"one": pair("one", "aged", (20, 25, 25), median=25.0)}
-    assert "gain" not in leaderboard(made)[0]
+    assert leaderboard(made)[0]["gain"] == {"mean": 5.0, "low": None, "high": None}
     known = {"one": made["one"] | {"breakdown": breakdown_rows(-4.0, 6.5)}}
     lines = leaderboard(known)
     assert [line["gain"] for line in lines] == [{"mean": 5.0, "low": -4.0, "high": 6.5}] * 2
     (table,) = tables(leaderboard_text(lines))
-    assert [cells[2] for cells in table] == ["+5.00 (−4.00 to 6.50)"] * 2 + ["+0.00"]
+    assert [cells[2] for cells in table] == ["+5.00 (−4.00 to 6.50)"] * 2 + ["–"]
     alone = {"one": made["one"] | {"breakdown": breakdown_rows(None, None)}}
     assert "+5.00 |" in leaderboard_text(leaderboard(alone))
 

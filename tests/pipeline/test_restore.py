@@ -16,6 +16,8 @@ from pipeline.seeds import rng
 from pipeline.systems import make_system
 from tests.conftest import run_stage, small_params, tree, write_params
 
+pytestmark = pytest.mark.slow
+
 CPU = torch.device("cpu")
 SIZES = [(1, 1), (1, 700), (3, 5), (65, 64), (511, 513), (512, 512), (700, 1100)]
 REACH = 2  # px that a pixel of the toy depends on

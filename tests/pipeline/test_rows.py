@@ -2,7 +2,8 @@
 
 import pytest
 
-from pipeline.rows import HEADLINE, mean_table, picture_names, summarize
+from pipeline.report import to_csv
+from pipeline.rows import HEADLINE, counted, mean_table, picture_names, read_csv, summarize
 
 
 def row(key, psnr=(20.0, 30.0, 32.0), covered=0.1, masked=None, counts=None, **more):
@@ -22,25 +23,41 @@ def test_means_are_those_of_the_rows():
     summary = summarize([row("a", (20, 30, 40), 0.1), row("b", (10, 20, 36), 0.3)])
     assert summary["num_samples"] == 2 and summary["covered"] == 0.2
     assert summary["input"]["psnr"] == 15.0
-    assert summary["prediction"]["psnr"] == 25.0
+    assert "prediction" not in summary, "without masks it is the composite"
     assert summary["composite"]["psnr"] == 38.0
     assert summary["input"]["mse"] == pytest.approx((0.01 + 0.1) / 2, abs=1e-5)
 
 
+def lines_of(rows):
+    return {(line["picture"], line["metric"]): line for line in mean_table(rows)}
+
+
 def test_psnr_is_clipped_at_100_and_the_number_told():
-    summary = summarize([row("a", (20, 100, 100)), row("b", (20, 30, 140))])
-    assert summary["composite"]["psnr"] == 100.0
-    assert summary["composite"]["psnr_clipped_count"] == 2
-    assert summary["prediction"]["psnr"] == 65.0
-    assert summary["prediction"]["psnr_clipped_count"] == 1
+    rows = [row(key, psnr, counts=(1, 0, 0)) for key, psnr in
+            (("a", (20, 100, 100)), ("b", (20, 30, 140)))]  # fmt: skip
+    assert summarize(rows)["composite"]["psnr"] == 100.0
+    assert summarize(rows)["prediction"]["psnr"] == 65.0
+    assert lines_of(rows)["composite", "psnr"]["clipped_count"] == 2
+    assert lines_of(rows)["prediction", "psnr"]["clipped_count"] == 1
 
 
 def test_undefined_values_are_left_out_and_counted():
-    summary = summarize([row("a", masked=10.0), row("b", masked=None), row("c", masked=14.0)])
-    assert summary["input"]["psnr_masked"] == 12.0
-    assert summary["input"]["psnr_masked_undefined_count"] == 1
-    none = summarize([row("a"), row("b")])["input"]
-    assert none["psnr_masked"] is None and none["psnr_masked_undefined_count"] == 2
+    rows = [row("a", masked=10.0), row("b", masked=None), row("c", masked=14.0)]
+    assert summarize(rows)["input"]["psnr_masked"] == 12.0
+    assert lines_of(rows)["input", "psnr_masked"]["undefined_count"] == 1
+    none = [row("a"), row("b")]
+    assert summarize(none)["input"]["psnr_masked"] is None
+    assert lines_of(none)["input", "psnr_masked"]["undefined_count"] == 2
+
+
+def test_a_mean_of_some_samples_alone_is_no_headline():
+    """As of a baseline that needs masks, where one sample has none."""
+    rows = [row("a", telea=25.0), row("b", telea=27.0)]
+    assert summarize(rows)["telea"]["psnr"] == 26.0
+    rows[1]["telea.psnr"] = None
+    assert summarize(rows)["telea"]["psnr"] is None
+    line = lines_of(rows)["telea", "psnr"]
+    assert line["mean"] == 25.0 and line["undefined_count"] == 1
 
 
 def test_mask_scores_are_micro_averages_over_all_pixels():
@@ -80,7 +97,11 @@ def test_the_order_of_rows_does_not_matter():
 
 
 def test_no_rows_give_no_means():
-    assert summarize([]) == {"num_samples": 0, "num_photos": 0, "covered": 0.0}
+    assert summarize([]) == {
+        "num_samples": 0, "num_photos": 0, "undamaged_count": 0, "mask_missing_count": 0,
+        "covered": None,
+    }  # fmt: skip
+    assert list(mean_table([])) == []
 
 
 def test_the_systems_own_pictures_come_first_whatever_the_order_of_the_row():
@@ -105,12 +126,12 @@ def test_numbers_are_rounded_for_people():
 def test_undamaged_inputs_do_not_hide_what_was_gained_on_the_others():
     rows = [row("a", (20, 30, 30)), row("b", (100, 50, 90)), row("c", (10, 20, 24))]
     summary = summarize(rows)
-    assert summary["undamaged_count"] == 1
-    assert summary["damaged"]["input"]["psnr"] == 15.0
-    assert summary["damaged"]["composite"]["psnr"] == 27.0
-    assert summary["input"]["psnr"] == pytest.approx(130 / 3, abs=1e-5)
-    for one in (rows[::2], rows[1:2]):  # all damaged; none
-        assert not {"damaged", "undamaged_count"} & set(summarize(one))
+    assert (summary["num_samples"], summary["undamaged_count"]) == (3, 1)
+    assert summary["input"]["psnr"] == 15.0 and summary["composite"]["psnr"] == 27.0
+    assert lines_of(rows)["composite", "psnr"]["mean"] == 27.0
+    assert [one["key"] for one in counted(rows)] == ["a", "c"]
+    whole = summarize(rows[1:2])
+    assert whole["undamaged_count"] == 1 and whole["composite"]["psnr"] == 90.0, "all there is"
 
 
 def harmed(key, psnr, altered, marked=None, outside=None):
@@ -137,11 +158,34 @@ def test_what_happens_to_undamaged_tiles_is_summed_up():
 def test_metrics_json_has_the_headline_and_the_table_of_means_all():
     one = row("a", masked=10.0) | {"input.colorfulness": 4.0, "composite.colorfulness": None}
     summary = summarize([one, row("b", masked=12.0)])
-    assert set(summary["input"]) - {"psnr_clipped_count"} <= set(HEADLINE)
-    lines = {(line["picture"], line["metric"]): line for line in mean_table([one])}
+    assert set(summary["input"]) <= set(HEADLINE)
+    lines = lines_of([one])
     assert lines["input", "colorfulness"]["mean"] == 4.0
     assert lines["composite", "colorfulness"]["undefined_count"] == 1
     assert lines["composite", "colorfulness"]["mean"] is None
     assert lines["input", "psnr"]["clipped_count"] == 0
     assert lines["input", "mse"]["clipped_count"] is None
     assert {picture for picture, _ in lines} == {"input", "prediction", "composite"}
+
+
+def test_the_table_has_what_concerns_no_picture():
+    rows = [harmed("a", 60, 1.0) | {"kl": 3.0}, harmed("b", 50, 0.0) | {"kl": 5.0}]
+    lines = lines_of(rows)
+    assert lines[None, "kl"]["mean"] == 4.0
+    assert lines[None, "harm.psnr"]["mean"] == 55.0
+    assert lines[None, "harm.marked"]["mean"] is None
+    assert lines[None, "harm.marked"]["undefined_count"] == 2
+    assert not {"covered", "severity", "key"} & {metric for _, metric in lines}
+
+
+def test_rows_come_back_from_their_file():
+    rows = [row("007", masked=None, counts=(1, 2, 3)) | {"photo": "12", "families": "dust"}]
+    assert read_csv(to_csv(rows)) == rows
+
+
+def test_with_lpips_the_share_that_looks_right():
+    rows = [row(key) | {"composite.lpips": distance} for key, distance in zip("abc", (0.05, 0.2, 0),
+            strict=True)]  # fmt: skip
+    made = summarize(rows)["composite"]
+    assert made["share_good"] == pytest.approx(2 / 3, abs=1e-5)
+    assert "share_good" not in summarize(rows)["input"]

@@ -470,13 +470,13 @@ def test_a_cut_shard_has_no_stories(folder):
 
 def test_the_fingerprint_of_test_samples_knows_them_and_the_recipe_alone(shards):
     manifest = read_manifest(shards)
-    first = shards_room.test_fingerprint(manifest)
+    first = shards_room.fingerprint_of_test(manifest)
     rows = [
         row if row.split == "test" else row.model_copy(update={"content_sha256": "0" * 64})
         for row in manifest.shards
     ]
     others = manifest.model_copy(update={"shards": tuple(rows), "profile": "jpeg"})
-    assert shards_room.test_fingerprint(others) == first and len(first) == 64
+    assert shards_room.fingerprint_of_test(others) == first and len(first) == 64
     changed = [row.model_copy(update={"content_sha256": "0" * 64}) for row in manifest.shards]
     for update in ({"recipe": "other"}, {"shards": tuple(changed)}):
-        assert shards_room.test_fingerprint(manifest.model_copy(update=update)) != first
+        assert shards_room.fingerprint_of_test(manifest.model_copy(update=update)) != first

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from pipeline import showcase
-from pipeline.showcase import choose, error_map, overlay
+from pipeline.images import difference_map
+from pipeline.showcase import choose, overlay
 from tests.pipeline.test_answers import CPU, Brightener, restore_sample, sample
 
 
@@ -32,15 +33,6 @@ def test_few_samples_are_shown_once_each(count):
     assert len(keys) == len(set(keys)) == count
 
 
-def test_errors_are_shown_larger_and_clipped():
-    original = np.full((2, 2, 3), 100, np.uint8)
-    restored = original.copy()
-    restored[0, 0] = [106, 100, 97]  # mean 3
-    restored[1, 1] = 255
-    np.testing.assert_array_equal(error_map(restored, original)[..., 0], [[12, 0], [0, 255]])
-    np.testing.assert_array_equal(error_map(original, restored)[..., 0], [[12, 0], [0, 255]])
-
-
 def test_marks_are_right_false_or_missed():
     one = sample(4 * 2)
     marked = np.zeros((8, 8), bool)
@@ -59,5 +51,15 @@ def test_the_pictures_of_a_sample():
         "damaged", "restored", "original", "error ×4", "damage found", "raw prediction", "half",
     ]  # fmt: skip
     assert all(picture.shape[:2] == (20, 20) for picture in shown.values())
+    error = difference_map(answer.composite, one.clean)
+    np.testing.assert_array_equal(shown["error ×4"], error)
     plain = showcase.pictures_of_undamaged(one, answer._replace(mask=None), 0.5)
     assert list(plain) == ["undamaged", "returned", "difference ×4"]
+
+
+def test_samples_without_damage_are_not_among_the_worst():
+    some = rows([3.0, 5.0, 4.0])
+    whole = {"key": "whole", "input.psnr": 100.0, "composite.psnr": 60.0}
+    assert list(showcase.gains_of([*some, whole])) == ["k00", "k02", "k01"]
+    assert {one.key for one in choose([*some, whole], 7, 4)} == {"k00", "k01", "k02"}
+    assert [one.gain for one in choose([whole], 7, 4)] == [-40.0], "where nothing else is there"

@@ -2,6 +2,7 @@
 is exact."""
 
 import itertools
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -9,10 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
+from pipeline.metrics import METRICS
 from pipeline.seeds import rng
 from pipeline.statistics import (
     FEW,
     Bootstrap,
+    has_direction,
     is_lower_better,
     mean,
     paired,
@@ -98,6 +101,16 @@ def test_the_order_of_samples_changes_nothing_and_the_seed_does():
     assert Bootstrap(photos, 8).intervals(photos, values) != first
 
 
+def test_very_many_photos_take_little_memory():
+    photos = [str(number) for number in range(20_000)]
+    values = rng(1, "many").random((20_000, 12))
+    tracemalloc.start()
+    (first, *_) = Bootstrap(photos, 7).intervals(photos, values)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert first.low < values[:, 0].mean() < first.high and peak < 150e6
+
+
 # the sign test
 
 
@@ -181,8 +194,14 @@ def test_nine_in_ten_are_better_than_the_worst_decile():
     assert worst_decile([], "psnr") is None and mean([]) is None
 
 
-def test_directions_are_told_by_the_name():
-    lower = ("mse", "mse_masked", "mae_luma", "composite.lpips", "harm.marked", "altered_outside")
-    assert all(map(is_lower_better, (*lower, "ciede2000")))
-    assert not any(map(is_lower_better, ("psnr", "ssim_rim", "gain", "harm.psnr", "ms_ssim")))
+def test_directions_of_all_metrics_are_told_by_their_names():
+    known = set(METRICS)
+    neither = {name for name in known if not has_direction(name)}
+    assert neither == {"colorfulness", "colorfulness_ratio"}
+    lower = {name for name in known if is_lower_better(name)}
+    assert lower == {name for name in known if name.startswith(("mse", "mae"))} | {
+        "lpips", "ciede2000",
+    }  # fmt: skip
+    assert all(map(is_lower_better, ("composite.mse_luma", "harm.marked", "altered_outside")))
+    assert not any(map(is_lower_better, ("gain", "harm.psnr", "composite.ssim_rim")))
     assert np.isnan(to_column([None, 1])).tolist() == [True, False]

@@ -14,6 +14,8 @@ from tests.conftest import Run, load_yaml, small_params, write_params
 from tests.pipeline.test_sources import photo, put
 from tests.stages.test_given import RECIPE
 
+pytestmark = pytest.mark.slow
+
 NO_READS = {"reads": ["pipeline/corruptions/__init__.py"] * 8}
 ADDRESS = {"url": "", "sha256": "0" * 64, "split": None, "licence": None}
 

@@ -13,6 +13,8 @@ import pytest
 
 from tests.conftest import ROOT, load_yaml, read_only, run_stage, small_params, tree, write_params
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:

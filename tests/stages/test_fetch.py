@@ -23,6 +23,8 @@ from tests.pipeline.test_sources import NAMES, put
 from tests.pipeline.test_sources_pairs import encode, lay_out
 from tests.web import Page, serve
 
+pytestmark = pytest.mark.slow
+
 
 def picture(number: int) -> bytes:
     """A small photo that is like no other."""

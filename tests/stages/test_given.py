@@ -15,6 +15,8 @@ from tests.conftest import Run, load_yaml, tree, write_params
 from tests.pipeline.test_sources import put
 from tests.pipeline.test_sources_pairs import encode
 
+pytestmark = pytest.mark.slow
+
 SIDE = 16
 RECIPE: dict[str, Any] = {
     "sources": ["pairs"], "photo_side_range": [64, 64], "undamaged_share": 0.0, "profile": "png",

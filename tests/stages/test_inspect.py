@@ -14,6 +14,8 @@ from PIL import Image
 from tests.conftest import run_stage, small_params, tree, write_params
 from tests.pipeline.test_pages import check_page
 
+pytestmark = pytest.mark.slow
+
 FILES = {
     "brightness.png", "contrast.png", "covered.png", "data.json", "frequencies.png",
     "histograms.csv", "index.html", "samples.png", "severity.png", "sides.png",

@@ -11,6 +11,8 @@ from stages.validity import validate_params
 from tests.conftest import ROOT, load_yaml, run_stage, write_params
 from tests.pipeline.test_sources import photo, put
 
+pytestmark = pytest.mark.slow
+
 SIX = ["aged_unet", "defect_unet", "dual_decoder", "restorer", "skip_vae", "three_stage"]
 OUTSIDE = "PATINA_PHOTOS"
 

@@ -84,11 +84,21 @@ def test_chance_that_is_drawn_from_itself_is_calibrated(seed):
     assert tables[0][0].sum() + tables[1][0].sum() == likely.size
 
 
+def test_no_threshold_is_the_best_where_nothing_is_damaged():
+    tables = masks.histogram(sample(3)[0], np.zeros((60, 70), np.uint8))
+    assert masks.best_threshold(*tables) is None
+    swept = masks.sweep(*tables)
+    assert [round(row["threshold"] * 100) for row in swept] == [*range(5, 100, 5)]
+    missed = np.zeros((60, 70), np.uint8)
+    missed[:9] = 255
+    assert masks.best_threshold(*masks.histogram(np.zeros((60, 70)), missed)) == 0.01
+
+
 def test_nothing_at_all_and_misfits():
     none = np.zeros((2, 100))
     assert masks.expected_calibration_error(none, none) is None
     assert all(row["f1"] is None for row in masks.sweep(none, none))
-    assert masks.best_threshold(none, none) == 0.01
+    assert masks.best_threshold(none, none) is None
     assert masks.calibration(none, none)[0] == {
         "low": 0.0, "high": 0.05, "predicted": None, "damaged": None, "num_pixels": 0,
     }  # fmt: skip
