@@ -13,11 +13,18 @@ import pytest
 from tests.conftest import ROOT, load_yaml, run_stage, write_params
 
 
+def contributing(title: str) -> tuple[str, str]:
+    """A section of CONTRIBUTING, and the code that it shows."""
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    section = text.split(f"## {title}\n", 1)[1].split("\n## ", 1)[0]
+    (code,) = re.findall(r"```python\n(.*?)```", section, re.DOTALL)
+    return section, code
+
+
 def test_a_corruption_is_added_as_contributing_says(tmp_path, astronaut) -> None:
     for room in ("pipeline", "stages"):
         shutil.copytree(ROOT / room, tmp_path / room)
-    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
-    (code,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    text, code = contributing("Add a corruption in five minutes")
     (tmp_path / "pipeline/corruptions/fog.py").write_text(re.sub(r"(?m)^ {3}", "", code))
     (line,) = re.findall(r"`- (\{family: fog.*?\})`", text, re.DOTALL)
     params = load_yaml(ROOT / "params.yaml")
@@ -46,7 +53,7 @@ def test_the_added_corruption_is_tested_at_once(tmp_path) -> None:
         shutil.copytree(ROOT / room, tmp_path / room)
     for file in ("params.yaml", "pyproject.toml", "dvc.yaml"):
         shutil.copyfile(ROOT / file, tmp_path / file)
-    (code,) = re.findall(r"```python\n(.*?)```", (ROOT / "CONTRIBUTING.md").read_text(), re.DOTALL)
+    _, code = contributing("Add a corruption in five minutes")
     fog = tmp_path / "pipeline/corruptions/fog.py"
     fog.write_text(re.sub(r"(?m)^ {3}", "", code))
     here = {"cwd": tmp_path, "capture_output": True, "text": True}
@@ -61,3 +68,24 @@ def test_the_added_corruption_is_tested_at_once(tmp_path) -> None:
     fog.write_text(fog.read_text().replace("return mixed.reshape", "return (mixed + 1).reshape"))
     done = subprocess.run(contract, env=home, **here)
     assert done.returncode == 1 and "raise the version of fog" in done.stdout
+
+
+def test_a_metric_is_added_as_contributing_says(tmp_path) -> None:
+    """One function in a file of the room: registered, and measured by a ruler, at once."""
+    shutil.copytree(ROOT / "pipeline", tmp_path / "pipeline")
+    _, code = contributing("Add a metric")
+    room = tmp_path / "pipeline/metrics"
+    (room / "peak.py").write_text(code, encoding="utf-8")
+    listed = (room / "__init__.py").read_text(encoding="utf-8")
+    listed = listed.replace("import ciede2000,", "import peak, ciede2000,", 1)
+    (room / "__init__.py").write_text(listed, encoding="utf-8")
+    use = (
+        "import numpy as np; from pipeline.metrics import METRICS, Ruler;"
+        "a = np.full((20, 20, 3), 9, np.uint8); b = a.copy(); b[3, 4, 1] = 50;"
+        "print('peak_error' in METRICS, Ruler(a, None).measure(b)['peak_error'])"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, "-c", use], cwd=tmp_path, env=environment, capture_output=True, text=True
+    )
+    assert done.stdout.split() == ["True", "41.0"], done.stderr

@@ -263,7 +263,9 @@ def finished(home):
     ("number", "code", "told"),
     [
         (signal.SIGKILL, -9, None),
-        (signal.SIGINT, 130, "stopped; the next run goes on from here"),
+        pytest.param(
+            signal.SIGINT, 130, "stopped; the next run goes on from here", marks=pytest.mark.long
+        ),
         pytest.param(signal.SIGTERM, 143, None, marks=pytest.mark.long),
     ],
 )

@@ -77,6 +77,7 @@ def test_all_adds_to_the_repositorys_params_and_takes_nothing_away(project: Path
     assert all(line in after for line in before), "every line is still there, in its order"
 
 
+@pytest.mark.long
 def test_what_a_preset_makes_does_not_depend_on_the_one_before(project: Path) -> None:
     photos = ["--photos", str(project / "photos")]
     made = {}

@@ -51,7 +51,9 @@ def run_until(folder: Path, system: str, num_saves: int) -> int:
     return process.wait()
 
 
-@pytest.mark.parametrize("system", ["dual_decoder", "aged_unet"])
+@pytest.mark.parametrize(
+    "system", ["dual_decoder", pytest.param("aged_unet", marks=pytest.mark.long)]
+)
 def test_killed_trainings_end_with_the_bytes_of_an_undisturbed_one(tmp_path, system) -> None:
     folder = prepare(tmp_path)
     run_stage(folder, "train", system)
@@ -86,7 +88,9 @@ def test_a_second_training_of_the_same_system_is_told_that_it_is_busy(tmp_path) 
         assert first.wait() == 143
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    "number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.long)]
+)
 def test_a_stopped_group_of_processes_saves_and_goes_on_from_that_step(tmp_path, number) -> None:
     folder = prepare(tmp_path)
     run_stage(folder, "train", "aged_unet")
