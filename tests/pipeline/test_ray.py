@@ -167,6 +167,7 @@ def test_a_killed_worker_is_made_up_for(cluster, specs, tmp_path):
     assert begun["train-00004.tar"] == 2 and set(begun.values()) == {1, 2}
 
 
+@pytest.mark.long
 def test_a_machine_killed_half_way_changes_no_byte(cluster, specs, tmp_path):
     store = told_store(tmp_path, seconds=0.4)
     lost = cluster.second.node_id

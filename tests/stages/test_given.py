@@ -114,7 +114,8 @@ def test_a_changed_file_stops_it(project: Path, stage: Run, originals: dict[str,
 
 
 @pytest.mark.parametrize(("changes", "said"), [
-    ({"profile": "story"}, "recipes.given.profile: its damage cannot be drawn again"),
+    pytest.param({"profile": "story"}, "recipes.given.profile: its damage cannot be drawn again",
+                 marks=pytest.mark.long),
     ({"steps": [{"family": "grayscale", "on": "both", "probability": 1.0,
                  "strength_range": [1.0, 1.0]}]}, "recipes.given.steps"),
     ({"sources": ["folder"]}, "no train photos come from the sources folder"),
