@@ -1,7 +1,6 @@
 """The literature's protocol: the noise, the sets and their figures, the oracle, whole and tiled."""
 
 import itertools
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,7 +8,7 @@ import torch
 from skimage import data
 
 from pipeline import fidelity
-from pipeline.images import encode_png, resize
+from pipeline.images import resize
 from pipeline.literature.measuring import (
     Bench,
     measure_input,
@@ -17,32 +16,19 @@ from pipeline.literature.measuring import (
     measure_system,
     restore,
 )
-from pipeline.literature.pictures import see
 from pipeline.literature.protocol import Noise, input_psnr
 from pipeline.systems import Restored, System, make_system
 from pipeline.systems.baselines import NLM_STRENGTHS, NLM_TEMPLATES, NonLocalMeans
 from tests.conftest import small_params
+from tests.pipeline.clean_pictures import put_pictures, seen_in, silent
 
 CPU = torch.device("cpu")
 REACH = 2  # px that a pixel of two convolutions depends on
 
 
-def silent(done, total):
-    assert 0 < done <= total
-
-
-def seen_in(folder: Path):
-    return [see(path, path.name, 80) for path in sorted(folder.iterdir())]
-
-
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """Three real photos, small, one of them gray."""
-    home = tmp_path_factory.mktemp("clean")
-    for name, pixels in (("b", data.coffee()), ("a", data.astronaut()), ("c", data.camera())):
-        pixels = pixels if pixels.ndim == 3 else pixels[:, :, None]
-        (home / f"{name}.png").write_bytes(encode_png(resize(pixels, 96, 128)))
-    return home
+    return put_pictures(tmp_path_factory.mktemp("clean"))
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,5 @@
 """Sets are known by their pictures; what a system was trained on is found, also saved anew."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 from skimage import data
@@ -14,24 +12,12 @@ from pipeline.literature.pictures import see, trained_on
 from pipeline.literature.protocol import Noise
 from pipeline.literature.sets import published, recognize
 from pipeline.splits import pixel_id
-
-
-def silent(done, total):
-    assert 0 < done <= total
-
-
-def seen_in(folder: Path):
-    return [see(path, path.name, 80) for path in sorted(folder.iterdir())]
+from tests.pipeline.clean_pictures import put_pictures, seen_in, silent
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """Three real photos, small, one of them gray."""
-    home = tmp_path_factory.mktemp("clean")
-    for name, pixels in (("b", data.coffee()), ("a", data.astronaut()), ("c", data.camera())):
-        pixels = pixels if pixels.ndim == 3 else pixels[:, :, None]
-        (home / f"{name}.png").write_bytes(encode_png(resize(pixels, 96, 128)))
-    return home
+    return put_pictures(tmp_path_factory.mktemp("clean"))
 
 
 @pytest.fixture(scope="module")
