@@ -13,7 +13,7 @@ from pipeline import fidelity
 from pipeline.images import to_gray
 from pipeline.samples import Array, Sample
 from pipeline.systems import System
-from pipeline.validation import batch_of, fit_channels, to_pictures
+from pipeline.validation import batch_of, fit_channels, to_pictures, wants_color
 
 
 class Answer(NamedTuple):
@@ -45,7 +45,7 @@ class Answer(NamedTuple):
 def restore_sample(system: System, sample: Sample, device: torch.device) -> Answer:
     """A system's answer to one sample, in float32."""
     batch = batch_of([sample], system).to(device)
-    restored = system.restore(batch.corrupted, keep=batch.keep)
+    restored = system.restore(batch.corrupted, keep=batch.keep, color=wants_color(sample))
     mask = None if restored.mask is None else restored.mask[0, 0].float().cpu().numpy()
     channels = sample.clean.shape[2]
     prediction, given = (to_pictures(x)[0] for x in (restored.prediction, restored.composite))

@@ -79,12 +79,33 @@ class Muon(torch.optim.Optimizer):
 
 def orthogonalize(matrices: Tensor) -> Tensor:
     """Each N×R×C matrix with its singular values pushed to about 1 (float32 in, float32 out)."""
-    a, b, c = QUINTIC
-    x = matrices.transpose(1, 2) if matrices.shape[1] > matrices.shape[2] else matrices
+    tall = matrices.shape[1] > matrices.shape[2]
+    x = matrices.transpose(1, 2) if tall else matrices
     x = x / (x.norm(dim=(1, 2), keepdim=True) + 1e-7)
+    x = _by_gram(x) if x.shape[2] >= 2 * x.shape[1] else _by_steps(x)
+    return x.transpose(1, 2) if tall else x
+
+
+def _by_steps(x: Tensor) -> Tensor:
+    a, b, c = QUINTIC
     for _ in range(ITERATIONS):
         square = x @ x.transpose(1, 2)
         quartic = torch.baddbmm(square, square, square, beta=b, alpha=c)
         x = torch.baddbmm(x, quartic, x, beta=a)
-    turned: Tensor = x.transpose(1, 2) if matrices.shape[1] > matrices.shape[2] else x
-    return turned
+    return x
+
+
+def _by_gram(x: Tensor) -> Tensor:
+    """The same for wide matrices: every step multiplies by a polynomial of x·xᵀ, and these small
+    squares commute, so that the wide matrix is multiplied twice, not ten times."""
+    a, b, c = QUINTIC
+    square = x @ x.transpose(1, 2)
+    total: Tensor | None = None
+    for turn in range(ITERATIONS):
+        step = torch.baddbmm(square, square, square, beta=b, alpha=c)
+        step.diagonal(dim1=1, dim2=2).add_(a)
+        total = step if total is None else step @ total
+        if turn + 1 < ITERATIONS:
+            square = step @ square @ step
+    assert total is not None
+    return total @ x

@@ -40,7 +40,8 @@ class Validation:
             batch = batch_of(group, system).to(device)
             for name, value in _terms(system, phase, batch).items():
                 sums[name] = sums.get(name, 0.0) + value * len(group) / len(self.samples)
-            restored = system.restore(batch.corrupted, keep=batch.keep)
+            color = wants_color(group[0])
+            restored = system.restore(batch.corrupted, keep=batch.keep, color=color)
             found = None if restored.mask is None else restored.mask[:, 0].float().cpu().numpy()
             for number, picture in enumerate(to_pictures(restored.composite)):
                 sample = group[number]
@@ -89,6 +90,11 @@ def batch_of(samples: Sequence[Sample], system: System) -> Batch:
         ],
         keeps=[one.keep for one in samples],
     )
+
+
+def wants_color(sample: Sample) -> bool | None:
+    """True for a gray picture whose original has colors; else nobody says."""
+    return True if sample.clean.shape[2] > sample.corrupted.shape[2] else None
 
 
 def fit_channels(picture: Array, channels: int) -> Array:

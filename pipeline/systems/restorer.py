@@ -15,15 +15,18 @@ from pipeline.config import Amount, Channels, Count, Section, Share
 from pipeline.losses import bce_on_logits
 from pipeline.losses.perceptual import FeatureNetwork, perceptual
 from pipeline.systems import SYSTEMS, Pairs, Restored, System, Tensor, Terms
+from pipeline.systems.colors import luma, with_luma
 from pipeline.systems.restorer_blocks import BlockKind, Outputs, RestorerNet
 
 PLANES = 2  # keep, color
 Threshold = Annotated[float, Field(gt=0, lt=1)]
+ROUNDED = 0.6 / 255  # what rounding to bytes may move a gray by
 EPSILON = 1e-3  # of Charbonnier's distance (Zamir et al. 2021, MPRNet)
 
 
 class RestorerSection(Section):
-    """`widths` of the levels from full resolution down, `num_blocks` of each (also on the way up);
+    """`fold`: side of the squares of pixels that the network sees as one; `widths` of the levels
+    from there down, `num_blocks` of each (also on the way up);
     `hole_weight`: what a damaged pixel counts beside a whole one's 1; a `perceptual_weight` of 0
     saves that network's time; `keep_drop`: share of the samples that train without their keep mask;
     `threshold` and `degraded_threshold`: probability from which a pixel counts as damaged, and a
@@ -32,6 +35,7 @@ class RestorerSection(Section):
 
     blocks: BlockKind
     channels: Literal[1, 3]
+    fold: Annotated[int, Field(ge=1, le=8)]
     widths: Annotated[tuple[Channels, ...], Field(min_length=1)]
     num_blocks: tuple[Count, ...]
     distance: Literal["l1", "charbonnier"]
@@ -55,16 +59,17 @@ class RestorerSection(Section):
 @SYSTEMS.add
 class Restorer(System):
     """Composite: the prediction where the mask says damaged, or everywhere if the photo is
-    degraded; else the input.
+    degraded; else the input, of which a gray one gets colors where they are wanted, and keeps its
+    gray.
 
     The network sees the picture and two planes, both 0 where nobody says otherwise: `keep`, and
     `color` (0: a gray photo stays gray; 1: color it). With `channels` 3 a gray photo is three equal
     channels. With `channels` 1 pictures are gray in and out, and `color` has no meaning.
 
     Sizes of DRUNet's blocks, widths and blocks a level, parameters and receptive field of an output
-    pixel: tiny 16-32-48-64-96-128, 1-1-1-1-1-1, 1.14 M, 382 px; base 32-64-96-128-192-256,
-    2-2-2-2-2-1, 7.00 M, 634 px; large 64-128-256-384-512, 4-4-4-2-1, 31.1 M, 434 px. NAFNet's
-    blocks weigh channels by means over all that they are given.
+    pixel: tiny 32-48-64-96-128, 2-1-1-1-1, of folds of 2, 1.18 M, 452 px; base, unfolded,
+    32-64-96-128-192-256, 2-2-2-2-2-1, 7.01 M, 634 px; large, unfolded, 64-128-256-384-512,
+    4-4-4-2-1, 31.1 M, 434 px. NAFNet's blocks weigh channels by means over all that they are given.
     """
 
     section_type = RestorerSection
@@ -76,7 +81,12 @@ class Restorer(System):
         self.channels = section.channels
         self.threshold = section.threshold
         self.net = RestorerNet(
-            section.channels, PLANES, section.widths, section.num_blocks, section.blocks
+            section.channels,
+            PLANES,
+            section.widths,
+            section.num_blocks,
+            section.blocks,
+            section.fold,
         )
 
     def groups(self, phase: str) -> dict[str, nn.Module]:
@@ -89,9 +99,12 @@ class Restorer(System):
         corrupted, clean = self._seen(batch.corrupted), self._seen(batch.clean)
         colored = to_be_colored(corrupted, clean, batch.mask)
         change, mask, degraded = self._look(corrupted, self._some_of(batch.keep), colored)
-        picture = corrupted + change
-        error = self._distance(picture, clean) * (1 + (weights.hole_weight - 1) * batch.mask)
         truly = degraded_outside(corrupted, clean, batch.mask)
+        kept = (colored * (1 - truly)).reshape(-1, 1, 1, 1) * (1 - batch.mask)
+        picture = corrupted + change
+        if colored.any():  # the gray that `restore` will set back teaches nothing
+            picture = picture + kept * (luma(corrupted) - luma(picture))
+        error = self._distance(picture, clean) * (1 + (weights.hole_weight - 1) * batch.mask)
         terms = {
             "picture": weights.picture_weight * error.mean(),
             "mask": weights.mask_weight * bce_on_logits(mask, batch.mask),
@@ -123,13 +136,14 @@ class Restorer(System):
         x = self._seen(x)
         change, logits, own = self._look(x, keep, color)
         prediction = (x + change).clamp(0, 1)
+        whole = colored_alone(prediction, x) if color is True and self.channels == 3 else x
         if mask is not None:
-            composite = torch.where(mask >= self.threshold, prediction, x)
+            composite = torch.where(mask >= self.threshold, prediction, whole)
             return Restored(prediction, mask, composite, {})
         found = torch.sigmoid(logits)
         probability = torch.sigmoid(own) if degraded is None else degraded
         everywhere = (probability >= self.section.degraded_threshold).reshape(-1, 1, 1, 1)
-        composite = torch.where((found >= self.threshold) | everywhere, prediction, x)
+        composite = torch.where((found >= self.threshold) | everywhere, prediction, whole)
         return Restored(prediction, found, composite, {})
 
     def _some_of(self, keep: Tensor | None) -> Tensor | None:
@@ -170,9 +184,22 @@ def to_be_colored(corrupted: Tensor, clean: Tensor, mask: Tensor) -> Tensor:
 
 
 def degraded_outside(corrupted: Tensor, clean: Tensor, mask: Tensor) -> Tensor:
-    """N, 1.0 for samples that differ from their target also where the mask says whole."""
+    """N, 1.0 for samples that differ from their target also where the mask says whole; of those
+    that are to be colored, in their gray."""
     changed = (corrupted - clean).abs().amax(1, keepdim=True)
+    if corrupted.shape[1] == 3:
+        off = (luma(corrupted) - luma(clean)).abs()
+        off = off * (off > ROUNDED)
+        colored = to_be_colored(corrupted, clean, mask).reshape(-1, 1, 1, 1)
+        changed = torch.where(colored > 0, off, changed)
     return _any(changed * (mask < 0.5)).float()
+
+
+def colored_alone(prediction: Tensor, x: Tensor) -> Tensor:
+    """`x` N3HW, those of its pictures that are gray with the colors of `prediction`, their gray
+    kept."""
+    gray = ~_any(_spread(x)).reshape(-1, 1, 1, 1)
+    return torch.where(gray, with_luma(prediction, x[:, :1]), x)
 
 
 def _spread(x: Tensor) -> Tensor:

@@ -15,6 +15,7 @@ Tensor = torch.Tensor
 BlockKind = Literal["drunet", "naf"]
 FAINT = 0.1  # of the default start: an untrained head hardly says anything
 SILENCE = 1e-3  # of features, beside which nothing is told apart
+HOLDING = -3.0  # first logit: what is there stays
 RARE = -2.0  # first logit: most pixels are whole (Lin et al. 2017, "Focal loss")
 
 
@@ -134,7 +135,11 @@ class Encoder(nn.Module):
 
 
 class RestorerNet(nn.Module):
-    """Picture and planes in, `Outputs` out: an encoder, and a decoder whose skips are added."""
+    """Picture and planes in, `Outputs` out: an encoder, and a decoder whose skips are added.
+
+    Squares of ``fold²`` pixels become channels first, and channels pixels again last (as in FFDNet,
+    Zhang et al. 2018): few wide layers fill a processor's units where many thin ones do not.
+    """
 
     def __init__(
         self,
@@ -143,35 +148,47 @@ class RestorerNet(nn.Module):
         widths: tuple[int, ...],
         num_blocks: tuple[int, ...],
         kind: BlockKind,
+        fold: int,
     ) -> None:
         super().__init__()
-        self.encoder = Encoder(channels + planes, widths, num_blocks, kind)
+        self.fold = fold
+        self.encoder = Encoder((channels + planes) * fold**2, widths, num_blocks, kind)
         self.stages, self.up = nn.ModuleList(), nn.ModuleList()
         for width, below, count in zip(widths, widths[1:], num_blocks, strict=False):
             self.up.append(nn.ConvTranspose2d(below, width, 2, stride=2))
             self.stages.append(stage(width, count, kind))
-        # Picture and mask from one layer: two cost twice as much, so few channels they have.
-        self.heads = nn.Conv2d(widths[0], channels + 1, 3, padding=1)
-        self.multiple = 2 ** (len(widths) - 1)
+        # All from one layer: each of its own costs as much, so few channels they have.
+        self.channels = channels
+        self.heads = nn.Conv2d(widths[0], (channels + 2) * fold**2, 3, padding=1)
+        self.multiple = fold * 2 ** (len(widths) - 1)
         assert self.heads.bias is not None
         with torch.no_grad():
-            self.heads.weight[:-1] *= FAINT
-            self.heads.bias[:-1] = 0
-            self.heads.bias[-1] = RARE
+            shares = fold**2
+            self.heads.weight[: channels * shares] *= FAINT
+            self.heads.bias[: channels * shares] = 0
+            self.heads.bias[-2 * shares : -shares] = HOLDING
+            self.heads.bias[-shares:] = RARE
 
-    def forward(self, x: Tensor) -> Outputs:
-        """N×(channels + planes)×H×W of any height and width."""
-        height, width = x.shape[-2:]
-        levels, degraded = self.encoder(self.padded(x))
+    def forward(self, seen: Tensor) -> Outputs:
+        """N×(channels + planes)×H×W of any height and width, the picture in [-1, 1].
+
+        The change is what is painted, less that share of the picture which is to be forgotten: in a
+        hole nothing of it is worth keeping, and to take it away exactly is hard to learn.
+        """
+        height, width = seen.shape[-2:]
+        levels, degraded = self.encoder(self.padded(seen))
         x = levels[-1]
         for up, blocks, skip in reversed(list(zip(self.up, self.stages, levels[:-1], strict=True))):
             x = blocks(up(x) + skip)
-        heads = self.heads(x)[..., :height, :width].float()
-        return Outputs(heads[:, :-1], heads[:, -1:], degraded)
+        heads = F.pixel_shuffle(self.heads(x), self.fold)[..., :height, :width].float()
+        paint, forget, mask = heads.split([self.channels, 1, 1], 1)
+        picture = (seen[:, : self.channels] + 1) / 2
+        return Outputs(paint - torch.sigmoid(forget) * picture, mask, degraded)
 
     def padded(self, x: Tensor) -> Tensor:
-        """Sides that can be halved as often as the net goes down, memory channels-last."""
-        return pad_to_multiple(x, self.multiple).contiguous(memory_format=torch.channels_last)
+        """Sides that can be halved as often as the net goes down, folded, memory channels-last."""
+        x = F.pixel_unshuffle(pad_to_multiple(x, self.multiple), self.fold)
+        return x.contiguous(memory_format=torch.channels_last)
 
 
 def log_size(x: Tensor) -> Tensor:

@@ -10,14 +10,15 @@ from pipeline.errors import ParamsError
 from pipeline.seeds import rng
 from pipeline.stream import Batch
 from pipeline.systems import count_parameters, make_system
+from pipeline.systems.colors import luma
 from pipeline.systems.restorer import degraded_outside, to_be_colored
 from pipeline.systems.restorer_blocks import SILENCE, LayerNorm2d, NafBlock, log_size
 from tests.conftest import ROOT, load_yaml
 
-TINY = {"widths": [16, 32, 48, 64, 96, 128], "num_blocks": [1, 1, 1, 1, 1, 1]}
-BASE = {"widths": [32, 64, 96, 128, 192, 256], "num_blocks": [2, 2, 2, 2, 2, 1]}
-LARGE = {"widths": [64, 128, 256, 384, 512], "num_blocks": [4, 4, 4, 2, 1]}
-SMALL = {"widths": [4, 8], "num_blocks": [1, 1]}
+TINY = {"fold": 2, "widths": [32, 48, 64, 96, 128], "num_blocks": [2, 1, 1, 1, 1]}
+BASE = {"fold": 1, "widths": [32, 64, 96, 128, 192, 256], "num_blocks": [2, 2, 2, 2, 2, 1]}
+LARGE = {"fold": 1, "widths": [64, 128, 256, 384, 512], "num_blocks": [4, 4, 4, 2, 1]}
+SMALL = {"fold": 1, "widths": [4, 8], "num_blocks": [1, 1]}
 SIZES = [(1, 1), (1, 40), (7, 33), (33, 7), (64, 48), (65, 97)]
 KINDS = ("drunet", "naf")
 
@@ -58,13 +59,13 @@ def fit(system, batch, steps, rate):
 
 
 @pytest.mark.parametrize(
-    ("size", "count"), [(TINY, 1_144_213), (BASE, 7_004_965), (LARGE, 31_116_485)]
+    ("size", "count"), [(TINY, 1_175_989), (BASE, 7_005_254), (LARGE, 31_117_062)]
 )
 def test_the_named_sizes(size, count):
     with torch.device("meta"):
         system = restorer(blocks="drunet", **size)
     assert count_parameters(system) == count
-    assert len(size["widths"]) >= 5  # four downs
+    assert len(size["widths"]) >= 5  # four downs, beside the fold
 
 
 def test_what_is_trained_here_is_tiny():
@@ -72,9 +73,9 @@ def test_what_is_trained_here_is_tiny():
     assert count_parameters(restorer(**BASE)) <= 7_500_000
 
 
-@pytest.mark.parametrize(("size", "reach"), [(TINY, 382), (BASE, 634), (LARGE, 434)])
+@pytest.mark.parametrize(("size", "reach"), [(TINY, 452), (BASE, 634), (LARGE, 434)])
 def test_the_receptive_field_is_what_the_docstring_says(size, reach):
-    thin = {"widths": [2] * len(size["widths"]), "num_blocks": size["num_blocks"]}
+    thin = size | {"widths": [2] * len(size["widths"])}
     system = restorer(blocks="drunet", **thin)
     with torch.no_grad():
         for parameter in system.parameters():
@@ -93,7 +94,7 @@ def test_the_receptive_field_is_what_the_docstring_says(size, reach):
 @pytest.mark.parametrize("channels", [1, 3])
 @torch.no_grad()
 def test_any_size_and_either_number_of_channels(kind, size, channels):
-    system = restorer(blocks=kind, channels=channels, **TINY | {"widths": [4, 4, 4, 4, 8, 8]})
+    system = restorer(blocks=kind, channels=channels, **TINY | {"widths": [4, 4, 4, 8, 8]})
     made = system.restore(noise(2, channels, *size), keep=torch.ones(2, 1, *size), color=True)
     assert made.prediction.shape == made.composite.shape == (2, channels, *size)
     assert made.mask.shape == (2, 1, *size) and torch.isfinite(made.prediction).all()
@@ -211,6 +212,42 @@ def test_what_is_gray_outside_the_mask_and_has_a_colored_target_is_to_be_colored
     painted = corrupted.clone()
     painted[:, 0, :4] = 0.9  # a hole in red
     assert to_be_colored(painted, clean, mask).tolist() == [0, 1, 0, 0]
+
+
+def test_a_photo_that_lacks_its_colors_alone_is_not_degraded():
+    color = (noise(3, 3, 12, 12, name="color") * 255).round() / 255
+    clean = color.clone()
+    corrupted = (luma(color) * 255).round().expand(-1, 3, -1, -1) / 255
+    mask = torch.zeros(3, 1, 12, 12)
+    corrupted[1, :, :4], mask[1, :, :4] = 0.5, 1  # a hole
+    corrupted[2, :, 9, 9] += 2 / 255  # grain
+    assert degraded_outside(corrupted, clean, mask).tolist() == [0, 0, 1]
+
+
+@torch.no_grad()
+def test_a_gray_photo_gets_colors_and_keeps_its_gray_where_it_is_whole():
+    system = restorer(**SMALL)
+    gray = (noise(1, 1, 24, 24) * 255).round() / 255
+    x = torch.cat([gray.expand(-1, 3, -1, -1), noise(1, 3, 24, 24, name="color")])
+    system.threshold = float(system.restore(x, color=True).mask.median())
+    made = system.restore(x, color=True, degraded=torch.zeros(2))
+    whole = made.mask < system.threshold
+    assert 0.1 < whole.float().mean() < 0.9
+    composite, seen = made.composite[:1], whole[:1]
+    assert not torch.equal(composite[:, :1], composite[:, 1:2])  # colored
+    assert torch.equal((luma(composite)[seen] * 255).round(), (gray[seen] * 255).round())
+    assert torch.equal(
+        made.composite[1][whole[1].expand(3, -1, -1)], x[1][whole[1].expand(3, -1, -1)]
+    )
+    assert torch.equal(
+        made.composite[:1][~seen.expand(-1, 3, -1, -1)],
+        made.prediction[:1][~seen.expand(-1, 3, -1, -1)],
+    )
+    plain = system.restore(x[:1], degraded=torch.zeros(1))
+    assert torch.equal(
+        plain.composite[~(plain.mask >= system.threshold).expand(-1, 3, -1, -1)],
+        x[:1][~(plain.mask >= system.threshold).expand(-1, 3, -1, -1)],
+    )
 
 
 def test_the_losses_are_what_they_say():
