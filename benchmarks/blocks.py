@@ -40,11 +40,16 @@ class Contender(NamedTuple):
     rate: float
 
 
-# The same widths with more blocks further down, or one block a level on wider ones.
+# Ours unfolded; NAFNet's blocks folded and not, with more of them further down, or one a level on
+# wider levels.
+FLAT = {"fold": 1, "widths": [16, 32, 48, 64, 96, 128], "num_blocks": [1, 1, 1, 1, 1, 1]}
+NAF = FLAT | {"blocks": "naf"}
 CONTENDERS = {
     OURS: Contender({"blocks": "drunet"}, 0.002),
-    "naf-deep": Contender({"blocks": "naf", "num_blocks": [1, 1, 2, 2, 3, 2]}, 0.003),
-    "naf-wide": Contender({"blocks": "naf", "widths": [20, 40, 64, 96, 128, 176]}, 0.003),
+    "drunet-unfolded": Contender(FLAT, 0.002),
+    "naf-folded": Contender({"blocks": "naf", "num_blocks": [2, 2, 3, 3, 2]}, 0.003),
+    "naf-deep": Contender(NAF | {"num_blocks": [1, 1, 2, 3, 3, 2]}, 0.003),
+    "naf-wide": Contender(NAF | {"widths": [20, 40, 64, 96, 128, 176]}, 0.003),
 }
 
 

@@ -40,6 +40,7 @@ Progress = Callable[[int, int], None]
 
 JPEG_QUALITY = 92  # of the pictures that are kept for comparisons; metrics see the lossless ones
 MAX_TUNED = 256  # validation samples that baselines are tuned on, at most
+KEPT = ("psnr", "ssim", "contrast")  # also measured over what must be preserved
 MODEL = "model"  # the name of its own time among those of metrics
 
 
@@ -185,8 +186,15 @@ class Evaluation:
         """The metrics of each picture; of none, all are undefined."""
         names = [name for name in metrics.METRICS if name != "lpips" or self.lpips is not None]
         ruler = metrics.Ruler(sample.clean, sample.known_mask, names, self.lpips)
-        values = ruler.measure_all({k: v for k, v in pictures.items() if v is not None})
+        there = {name: picture for name, picture in pictures.items() if picture is not None}
+        values = ruler.measure_all(there)
         self._spend(ruler.seconds)
+        if sample.keep is not None:
+            kept = metrics.Ruler(sample.clean, sample.keep, [f"{name}_masked" for name in KEPT])
+            for name, found in kept.measure_all(there).items():
+                values[name] |= {f"{one}_keep": found[f"{one}_masked"] for one in KEPT}
+            self._spend(kept.seconds)
+            names += [f"{name}_keep" for name in KEPT]
         return {name: values.get(name, dict.fromkeys(names)) for name in pictures}
 
     def _spend(self, seconds: Mapping[str, float]) -> None:

@@ -1,5 +1,5 @@
 """What a training refuses before it does harm: values that are not finite, names that nothing
-measures."""
+measures, more processes than can share the work."""
 
 from __future__ import annotations
 
@@ -32,3 +32,17 @@ def check_metric(where: str, metric: str, known: Iterable[str]) -> None:
     if metric not in known:
         step = f"use one of {', '.join(known)}"
         raise ParamsError(f"params: {where}.early_stop.metric", f"{metric!r} is not measured", step)
+
+
+def check_dealing(where: str, accumulate: int, num_streams: int, size: int, workers: int) -> None:
+    """Raise ParamsError unless `size` processes, of `workers` loader processes each, can share the
+    micro-batches of a step and the streams of the training that params tell of at `where`."""
+    if accumulate % size:
+        what = f"{accumulate} micro-batches a step cannot be shared by {size} processes"
+        step = "choose a number of processes that divides it"
+        raise ParamsError(f"{where}.accumulate", what, step)
+    if num_streams % (size * max(1, workers)):
+        loaders = f" of {workers} loaders each" if workers > 1 else ""
+        what = f"{num_streams} cannot be shared by {size} processes{loaders}"
+        step = "choose numbers whose product divides it"
+        raise ParamsError(f"{where}.stream.num_streams", what, step)

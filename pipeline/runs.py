@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, Protocol
 
@@ -10,6 +10,7 @@ from pydantic import Field
 
 from pipeline.config import Amount, Positive, Section, Share, Steps
 from pipeline.precision import PrecisionName
+from pipeline.ranks import Ranks
 from pipeline.samples import Array
 from pipeline.schedules import OptimizerSection
 from pipeline.stream import Stream, StreamSection
@@ -60,10 +61,11 @@ class TrainSection(Section):
     """A system's training. `kind`: its file in pipeline/systems; `recipe`: what it learns from and
     is validated on, `mix`: what it learns from beside.
 
-    `accumulate` micro-batches make a step. `precision` auto means bf16 where the processor computes
-    in it; under fp16 a step whose gradient is not finite is skipped. `compile`: auto means on a
-    GPU alone (on a CPU it was slower). `deterministic`: refuse what rounds differently from run to
-    run on a GPU; a CPU never does. `ema_decay` 0 turns the average of weights off.
+    `accumulate` micro-batches make a step, however many processes share them. `precision` auto
+    means bf16 where the processor computes in it; under fp16 a step whose gradient is not finite is
+    skipped. `compile`: auto means on a GPU alone (on a CPU it was slower). `deterministic`: refuse
+    what rounds differently from run to run on a GPU; a CPU never does. `ema_decay` 0 turns the
+    average of weights off.
     """
 
     kind: str
@@ -122,7 +124,8 @@ class Watcher(Protocol):
 
 @dataclass
 class Run:
-    """One training: what is trained, on what, how, and where its unfinished work lies."""
+    """One training: what is trained, on what, how, where its unfinished work lies, and by which
+    processes (of `num_workers` loaders each)."""
 
     name: str
     block: dict[str, Any]
@@ -133,6 +136,7 @@ class Run:
     work: Path
     device: str
     num_workers: int
+    ranks: Ranks = field(default_factory=Ranks)
 
     def begin(self, work: Path) -> None:
         """Set the folder for unfinished work."""

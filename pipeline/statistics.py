@@ -28,7 +28,7 @@ WORST = 0.1  # nine samples in ten are better than the worst decile
 FEW = 6  # photos; of fewer even a unanimous sign test has p above 0.05, so nothing is claimed
 TIE = 9  # digits; photos whose mean differences round to 0 by rounding errors alone are ties
 LOWER_IS_BETTER = ("mse", "mae", "lpips", "ciede2000", "altered", "marked")
-NO_DIRECTION = ("colorfulness",)  # neither more nor less of it is better
+NO_DIRECTION = ("colorfulness", "contrast")  # neither more nor less of it is better
 
 BLOCK = 2**22  # numbers of the table that are multiplied at once
 
@@ -47,17 +47,18 @@ class Bootstrap:
 
     How often each replicate drew each photo is a table, so that the replicates of any mean are a
     product: weighted sums over weighted counts. Memory: 2 kB a photo, and 32 MB at work.
+    `draws`: that table, uint8, `REPLICATES` × photos in the order of their names.
     """
 
     def __init__(self, photos: Iterable[str], seed: int) -> None:
         names = sorted(set(photos))
         generator, count = rng(seed, "bootstrap"), len(names)
         self._places = {name: place for place, name in enumerate(names)}
-        self._draws = np.empty((REPLICATES, count), np.uint8)
+        self.draws = np.empty((REPLICATES, count), np.uint8)
         for number in range(REPLICATES if count else 0):
             drawn = np.bincount(generator.integers(0, count, count), minlength=count)
             # 255 draws of one photo are out of reach: the odds are 1 in 255!, or there are fewer
-            self._draws[number] = np.minimum(drawn, 255)
+            self.draws[number] = np.minimum(drawn, 255)
 
     def interval(self, photos: Sequence[str], values: Sequence[float | None]) -> Interval | None:
         """`intervals` of one column; None is missing."""
@@ -88,7 +89,7 @@ class Bootstrap:
         columns. In blocks, for the draws as float64 would be eight times the table."""
         step = max(1, BLOCK // len(own))
         parts = [
-            self._draws[start : start + step, own].astype(np.float64) @ values
+            self.draws[start : start + step, own].astype(np.float64) @ values
             for start in range(0, REPLICATES, step)
         ]
         return np.concatenate(parts)

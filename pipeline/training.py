@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import shutil
 
-from pipeline import checkpoint
 from pipeline.run_state import State
 from pipeline.runs import CACHE, LAST, STATE, Run, Told, Watcher
 from pipeline.trainer import Trainer
@@ -26,7 +25,7 @@ def train(run: Run, watcher: Watcher) -> State:
         if trainer.state.phase + 1 == len(run.system.phases):
             break
         trainer.next_phase()
-    checkpoint.save_weights(run.work / LAST, run.section.kind, run.block, trainer.average)
+    trainer.write(run.work / LAST)
     shutil.rmtree(run.work / CACHE, ignore_errors=True)
     return trainer.state
 
@@ -45,12 +44,12 @@ def _train_phase(run: Run, trainer: Trainer, watcher: Watcher) -> None:
                 row, picture = trainer.validate()
                 watcher.row(state.total, row)
                 watcher.picture(state.total, picture)
-            stopping = watcher.stopping()
+            stopping = run.ranks.roll_call(watcher.stopping())
             if last or stopping or state.step % section.save_every == 0:
                 trainer.save()
             final = last and trainer.phase == run.system.phases[-1]
             if stopping and not final:
-                raise KeyboardInterrupt(f"after step {state.total} of {_num_steps(run)}")
+                run.ranks.stop(f"after step {state.total} of {_num_steps(run)}")
 
 
 def _num_steps(run: Run) -> int:

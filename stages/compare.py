@@ -122,9 +122,9 @@ def _tell(found: Comparison, looks: Looks) -> None:
     for letter, side in (("A", found.a), ("B", found.b)):
         say(f"{letter}: {_tell_side(side)}")
     say(f"{sentence(found)} ({samples_told(found)})")
-    _print_table(metric_table(found))
+    print_table(metric_table(found))
     if found.families:
-        _print_table(family_table(found))
+        print_table(family_table(found))
     say(KEY)
     for note in looks.notes:
         say(f"note: {note}")
@@ -136,7 +136,7 @@ def _tell_side(side: Side) -> str:
     return f"{side.pair} at {side.label.split(':')[0]} ({side.revision[:9]})"
 
 
-def _print_table(table: Table) -> None:
+def print_table(table: Table) -> None:
     """With lines on a terminal that is wide enough; elsewhere as plain text, whole at any width."""
     from rich import box
     from rich.console import Console

@@ -23,10 +23,11 @@ def choose_device(name: str) -> str:
     return "cuda" if name != "cpu" and torch.cuda.is_available() else "cpu"
 
 
-def choose_workers(num_streams: int) -> int:
-    """The most loader processes that half the cores can feed and the streams can be dealt to."""
-    limit = (os.cpu_count() or 1) // 2
-    return max((n for n in range(1, limit + 1) if num_streams % n == 0), default=0)
+def choose_workers(num_streams: int, size: int = 1, here: int = 1) -> int:
+    """The most loader processes that half the cores can feed and the streams can be dealt to, for
+    each of `size` training processes, of which `here` share the cores."""
+    limit = (os.cpu_count() or 1) // 2 // here
+    return max((n for n in range(1, limit + 1) if num_streams % (size * n) == 0), default=0)
 
 
 def check_channels(

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from stages.console import command, make_app, progress, project_root, read_params, say
+from stages.costs import counted, keep
 from stages.devices import check_channels, choose_device
 
 if TYPE_CHECKING:
@@ -121,14 +122,17 @@ def _measure(
     code = ["stages/evaluate.py", f"pipeline/systems/{name}.py"]
     history = sha256_file(subject.history) if subject.history.is_file() else None
     inputs = [subject.seed, subject.params, subject.hashes, history]
-    with workspace(
-        root, f"evaluate-{subject.pair}", code, inputs, [folder], ["metrics.json"], LEAVES
-    ) as work:
+    stage = f"evaluate-{subject.pair}"
+    with (
+        workspace(root, stage, code, inputs, [folder], ["metrics.json"], LEAVES) as work,
+        counted(work, job.device.type),
+    ):
         job.work = work
         with progress(f"evaluate {subject.pair}") as show:
             measured = job.run(show)
         summary = write_report(subject, job, measured, work / "report")
         finish(root, work, {"report": (folder, "metrics.json")})
+    keep(root, stage, subject.hashes["weights"], work)
     return measured, summary
 
 

@@ -4,9 +4,7 @@ too."""
 from __future__ import annotations
 
 import copy
-import io
 import os
-import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any
@@ -15,12 +13,12 @@ import typer
 
 from pipeline.errors import ParamsError
 from stages.console import PARAMS, command, make_app, project_root, read_params, say
+from stages.editing import dump, parse, round_trip
 
 HOME = Path(__file__).resolve().parent / "presets"
-OUTSIDE = "PATINA_PHOTOS"
+OUTSIDE, WEIGHTS_FOLDER = "PATINA_PHOTOS", "PATINA_REFERENCE_WEIGHTS"
 PLACES = 8  # of dvc.yaml, where a project has none
 ACTIVE = ("train", "evaluate")  # a preset says what is in these, whole, and which recipes in synth
-SECTION = re.compile(r"[a-z]\w*:")
 
 
 def preset_names() -> list[str]:
@@ -42,24 +40,30 @@ def preset(
 ) -> None:
     """Activate systems, recipes and sizes in params.yaml; it is written only when all is valid."""
     from pipeline.files import write_text
-    from stages.validity import validate_params
 
     root = project_root()
-    read_params(root)  # what is wrong with it is told before anything is merged into it
-    chosen = _read(name)
-    yaml = _round_trip()
-    params = yaml.load((root / PARAMS).read_text(encoding="utf-8"))
-    _apply(params, chosen, _find_photos(chosen, photos))
-    _fill_reads(params, root)
-    text = _dump(params)
-    problems = validate_params(root, _plain(text))
-    if problems:
-        lines = [line for problem in problems for line in problem.lines]
-        raise ParamsError(f"preset {name}", "; ".join(lines), "params.yaml was left as it was")
+    params, text = make_active(root, name, photos)
     write_text(root / PARAMS, text)
     by = f" (by {OUTSIDE})" if photos and os.environ.get(OUTSIDE) == str(photos) else ""
     say(f"params.yaml: {', '.join(params['train'])}, on {', '.join(_sources(params))}{by}")
     say("next: `patina check` tells what it costs here, `./run demo` or `dvc repro` does it")
+
+
+def make_active(root: Path, name: str, photos: Path | None) -> tuple[Any, str]:
+    """The params with a preset active, and their text. Raises ParamsError unless all is valid."""
+    from stages.validity import validate_params
+
+    read_params(root)  # what is wrong with it is told before anything is merged into it
+    chosen = _read(name)
+    params = round_trip().load((root / PARAMS).read_text(encoding="utf-8"))
+    _apply(params, chosen, _find_photos(chosen, photos))
+    _fill_reads(params, root)
+    text = dump(params)
+    problems = validate_params(root, parse(text))
+    if problems:
+        lines = [line for problem in problems for line in problem.lines]
+        raise ParamsError(f"preset {name}", "; ".join(lines), "params.yaml was left as it was")
+    return params, text
 
 
 def merge(base: Any, changes: Mapping[str, Any]) -> None:
@@ -101,6 +105,10 @@ def _apply(params: Any, chosen: Mapping[str, Any], photos: Path | None) -> None:
         for name in recipes:
             merge(params["recipes"][name], chosen["outside"]["recipe"])
     merge(params, wanted)
+    if os.environ.get(WEIGHTS_FOLDER):  # then nothing need be fetched
+        for pair in params["evaluate"].values():
+            if pair["lpips"] == "official":
+                pair["lpips"] = "reference"
 
 
 def _find_photos(chosen: Mapping[str, Any], photos: Path | None) -> Path | None:
@@ -124,33 +132,11 @@ def _fill_reads(params: Any, root: Path) -> None:
     from pipeline.corruptions import Recipe
     from stages.recipes import count_places, reads_of
 
-    plain = _plain(_dump(params))
+    plain = parse(dump(params))
     for recipe in params["synth"]:
         wanted = reads_of(Recipe.load(plain, recipe, None), count_places(root) or PLACES)
         if params["synth"][recipe] is None or list(params["synth"][recipe]["reads"]) != wanted:
             params["synth"][recipe] = {"reads": wanted}
-
-
-def _dump(params: Any) -> str:
-    """params.yaml's text: ruamel loses the free lines after the last keys of sections."""
-    text = io.StringIO()
-    _round_trip().dump(params, text)
-    lines: list[str] = []
-    for line in text.getvalue().splitlines():
-        if SECTION.match(line):
-            comments = next((n for n, one in enumerate(reversed(lines)) if one[:1] != "#"), 0)
-            place = len(lines) - comments
-            if place and lines[place - 1]:
-                lines.insert(place, "")
-        lines.append(line)
-    return "\n".join(lines) + "\n"
-
-
-def _plain(text: str) -> dict[str, Any]:
-    from ruamel.yaml import YAML
-
-    plain: dict[str, Any] = YAML(typ="safe", pure=True).load(text)
-    return plain
 
 
 def _read(name: str) -> Any:
@@ -165,19 +151,7 @@ def _read(name: str) -> Any:
             "is not known",
             f"use one of {', '.join(names)}{did_you_mean(name, names)}",
         )
-    return _round_trip().load((HOME / f"{name}.yaml").read_text(encoding="utf-8"))
-
-
-def _round_trip() -> Any:
-    """A parser that keeps comments, quotes, order and line breaks."""
-    from ruamel.yaml import YAML
-
-    yaml = YAML()
-    yaml.width, yaml.preserve_quotes = 4096, True
-    yaml.representer.add_representer(
-        type(None), lambda shown, _: shown.represent_scalar("tag:yaml.org,2002:null", "null")
-    )
-    return yaml
+    return round_trip().load((HOME / f"{name}.yaml").read_text(encoding="utf-8"))
 
 
 def _sources(params: Any) -> Iterator[str]:

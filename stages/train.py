@@ -3,10 +3,10 @@ stopped."""
 
 from __future__ import annotations
 
-import json
 import logging
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -21,17 +21,19 @@ from stages.console import (
     say,
     stop_politely,
 )
+from stages.costs import counted, keep
 from stages.devices import choose_device, choose_workers
 from stages.learning import check_fit, open_shards, start_warm, training_problems
 from stages.recipes import family_files, inputs_of
+from stages.tracking import Still, Tracker, finish_curves
 from stages.usage import MAX_WORKERS
 
 if TYPE_CHECKING:
+    from pipeline.ranks import Ranks
     from pipeline.run_state import State
-    from pipeline.runs import Run, Told
-    from pipeline.samples import Array
+    from pipeline.runs import Run
 
-SHOWN = ("val/psnr", "val/mask_f1")  # beside the bar
+Made = tuple["Run", list[str], list[Any]]
 
 
 @command
@@ -43,7 +45,8 @@ def train(
         typer.Option(
             min=-1,
             max=MAX_WORKERS,
-            help="Loader processes (-1: by cores); the batches do not depend on it.",
+            help="Loader processes of each training process (-1: by cores); the batches do not "
+            "depend on it.",
         ),
     ] = -1,
     out: Annotated[Path | None, typer.Option(help="Folder for the weights.")] = None,
@@ -56,32 +59,69 @@ def train(
     ] = None,
 ) -> None:
     """Train a system; keeps its best and last weights, its curves and validation pictures."""
-    from pipeline import runs, training
-    from pipeline.checkpoint import MADE_OF
-    from pipeline.files import write_json
-    from stages.workspace import finish, workspace
+    from pipeline.ranks import join
 
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it announces its precision
-    root = project_root()
-    params = read_params(root)
-    target, curves = out or root / "models" / system, root / "reports/training" / system
+    with join(partial(choose_device, device)) as ranks:
+        root = project_root()
+        params = read_params(root)
+        made = make_run(root, params, system, ranks.device, workers, shards, ranks)
+        if ranks.first:
+            _lead(root, params, made, out)
+        else:
+            _follow(root, *made)
+
+
+def _lead(root: Path, params: dict[str, Any], made: Made, out: Path | None) -> None:
+    """In the first process, which alone writes."""
+    from pipeline import runs, training
+    from pipeline.checkpoint import MADE_OF
+    from pipeline.files import sha256_file, write_json
+    from stages.workspace import finish, workspace
+
+    run, code, inputs = made
+    target, curves = out or root / "models" / run.name, root / "reports/training" / run.name
     if out is not None:
         curves = out / "training"
-    run, code, inputs = make_run(root, params, system, device, workers, shards)
     made_of = _made_of(params, run)
-    with workspace(root, f"train-{system}", code, inputs, [target, curves]) as work:
+    with (
+        workspace(root, _stage(run), code, inputs, [target, curves]) as work,
+        counted(work, run.device, run.ranks.size),
+    ):
+        run.ranks.from_first(lambda: work.name)
         run.begin(work)
-        with progress(f"train {system}") as show, stop_politely() as stopping:
+        with progress(f"train {run.name}") as show, stop_politely() as stopping:
             state = training.train(run, Tracker(work, show, stopping))
         models = work / "models"
         models.mkdir(exist_ok=True)
         for path in [*(run.best(phase) for phase in run.system.phases), work / runs.LAST]:
             shutil.copyfile(path, models / path.name)
         write_json(models / MADE_OF, made_of)
-        _finish_curves(work, state.history)
+        finish_curves(work, state.history)
         finish(root, work, {"models": (target, runs.BEST), "training": (curves, None)})
+    keep(root, _stage(run), sha256_file(target / runs.BEST), work)
     for line in summary(run, state):
         say(line)
+
+
+def _follow(root: Path, run: Run, code: list[str], inputs: list[Any]) -> None:
+    """In any other process. It holds no lock and writes nothing but decoded samples; what it works
+    on must be what the first works on."""
+    from pipeline import training
+    from pipeline.errors import TrainingError
+    from stages.workspace import fingerprint
+
+    own = fingerprint(code, inputs)
+    if run.ranks.from_first(lambda: own) != own:
+        what = "has other params, shards, code or packages than the first process"
+        raise TrainingError(f"process {run.ranks.rank}", what, "make them the same everywhere")
+    run.begin(root / ".work" / _stage(run) / own)
+    with stop_politely() as stopping:
+        training.train(run, Still(stopping))
+
+
+def _stage(run: Run) -> str:
+    return f"train-{run.name}"
 
 
 def make_run(
@@ -91,21 +131,26 @@ def make_run(
     device: str,
     workers: int,
     shards: str | None = None,
-) -> tuple[Run, list[str], list[Any]]:
+    ranks: Ranks | None = None,
+) -> Made:
     """All that a training needs, from params, its work folder still to be set; the code files and
-    the inputs that its result depends on."""
+    the inputs that its result depends on. What only the first of several `ranks` can read, the
+    others leave."""
     from pipeline.config import read_seed, section
+    from pipeline.ranks import Ranks
     from pipeline.runs import Run, TrainSection
     from pipeline.stream import Stream
     from pipeline.systems import make_system
     from pipeline.validation import Validation
 
+    ranks = ranks or Ranks(device)
     block = section(params, f"train.{name}", TrainSection)
-    for problem in training_problems(root, params, name):
+    for problem in training_problems(root, params, name) if ranks.first else ():
         raise problem
     seed = read_seed(params)
     network, config = make_system(name, params, seed, block.kind)
-    start_warm(root, f"train.{name}", block, network)
+    if ranks.first:
+        start_warm(root, f"train.{name}", block, network)
     learned = {block.recipe: 1.0}
     for one in block.mix:
         if one.weight:
@@ -124,7 +169,10 @@ def make_run(
         validation=Validation(read[block.recipe].samples(block.val_samples)),
         work=root,
         device=choose_device(device),
-        num_workers=workers if workers >= 0 else choose_workers(block.stream.num_streams),
+        num_workers=workers
+        if workers >= 0
+        else choose_workers(block.stream.num_streams, ranks.size, ranks.here),
+        ranks=ranks,
     )
     code = ["stages/train.py", f"pipeline/systems/{block.kind}.py"]
     inputs = [name, params["train"][name], config, seed]
@@ -163,67 +211,6 @@ def summary(run: Run, state: State) -> Iterator[str]:
             line += f"; ended at {rows[-1]['step']}: {stop.patience} validations without a gain"
         begun = rows[-1]["step"]
         yield line
-
-
-class Tracker:
-    """Writes DVCLive's scalars and the validation pictures, and shows progress.
-
-    A resumed run tells all rows again, so that the scalars never hold a step twice.
-    """
-
-    def __init__(self, work: Path, show: Callable[..., None], stopping: Callable[[], bool]) -> None:
-        from dvclive import Live
-
-        self.live = Live(
-            str(work / "training"), resume=False, report=None, save_dvc_exp=False, dvcyaml=None
-        )
-        self.pictures, self.show, self.stopping = work / "pictures", show, stopping
-        self.pace_file = work / "pace.json"
-        self.measured: list[str] = []  # by the last validation
-        self.pace: dict[int, dict[str, float]] = {}
-        self.paces: list[dict[str, float]] = []
-        if self.pace_file.is_file():  # of the run that this one goes on with
-            self.paces = json.loads(self.pace_file.read_text(encoding="utf-8"))
-
-    def progress(self, told: Told) -> None:
-        """Loss terms and pace beside the bar."""
-        words = [f"{name} {value:.4f}" for name, value in told.terms.items()]
-        words += self.measured
-        words.append(f"{told.rate:.3g} images/s, {told.wait_share:.0%} waiting for data")
-        if told.phase != "fit":
-            words.insert(0, told.phase)
-        self.show(told.step, told.steps, "  ".join(words))
-        self.pace = {told.step: {"images_per_second": told.rate, "wait_share": told.wait_share}}
-
-    def row(self, step: int, values: dict[str, float]) -> None:
-        """One validation's values; the pace since the last one stays in the work folder, since no
-        two runs have the same."""
-        from pipeline.files import write_json
-
-        if step in self.pace:  # not told again after a resume
-            self.paces.append({"step": step, **self.pace[step]})
-            write_json(self.pace_file, self.paces)
-        shown = [name for name in SHOWN if name in values]
-        self.measured = [f"{name} {values[name]:.4g}" for name in shown]
-        self.live.step = step
-        for name, value in sorted(values.items()):  # a resumed run knows no other order
-            self.live.log_metric(name, value)
-        self.live.make_summary()
-
-    def picture(self, step: int, picture: Array) -> None:
-        """Corrupted, composite and clean, a row a sample."""
-        from pipeline.files import write_bytes
-        from pipeline.images import encode_png
-
-        write_bytes(self.pictures / f"{step:06d}.png", encode_png(picture))
-
-
-def _finish_curves(work: Path, history: list[dict[str, Any]]) -> None:
-    """The validation rows and pictures beside DVCLive's scalars."""
-    from pipeline.files import write_json
-
-    write_json(work / "training/history.json", history)
-    shutil.copytree(work / "pictures", work / "training/pictures", dirs_exist_ok=True)
 
 
 app = make_app(train, "train")

@@ -63,12 +63,14 @@ WALLS = {
     "checkpoint": "systems files",
     "precision": "",
     "run_state": "checkpoint precision",
-    "runs": "systems stream samples checkpoint schedules precision validation",
+    "ranks": "",
+    "runs": "systems stream samples checkpoint schedules precision validation ranks",
     "guards": "",
     "averages": "",
+    "turns": "systems stream schedules precision run_state runs guards averages",
     "trainer": "systems stream samples checkpoint schedules precision run_state runs validation "
-    "guards averages",
-    "training": "checkpoint run_state runs trainer",
+    "guards averages turns",
+    "training": "run_state runs trainer",
     "rows": "fidelity metrics",
     "statistics": "",
     "breakdown": "rows statistics",
@@ -80,6 +82,9 @@ WALLS = {
     "plots": "rows images themes",
     "revisions": "",
     "comparison": "breakdown statistics rows images pages metrics",
+    "mining": "answers corruptions fidelity images rows samples shards statistics systems themes "
+    "validation",
+    "results": "comparison report rows statistics metrics",
     "literature": "corruptions fidelity images photos reading restore splits systems twins",
     "restore": "systems images photos",
 }
@@ -250,7 +255,8 @@ def test_params_of_the_repository_are_valid() -> None:
 # the commands
 
 COMMANDS = ["fetch", "index", "textures", "synth", "train", "evaluate", "leaderboard", "restore",
-"preview", "show", "check", "inspect", "lift", "preset", "compare", "benchmark"]  # fmt: skip
+"preview", "show", "check", "inspect", "lift", "preset", "compare", "results", "benchmark",
+"mine"]  # fmt: skip
 
 
 def test_help_lists_every_command_and_is_quick() -> None:

@@ -6,7 +6,7 @@ e.g. a masked metric under an empty mask. Nothing is cropped before a metric. `R
 of them at once, and several pictures of one sample, and gives the same numbers.
 """
 
-from pipeline.metrics import ciede2000, color, dacon, masks, perception, regions, scales
+from pipeline.metrics import ciede2000, color, contrast, dacon, masks, perception, regions, scales
 from pipeline.metrics.base import METRICS, Metric
 from pipeline.metrics.definitions import DEFINITIONS, define_lpips
 from pipeline.metrics.perception import GOOD_LPIPS
@@ -20,6 +20,7 @@ __all__ = [
     "Ruler",
     "ciede2000",
     "color",
+    "contrast",
     "dacon",
     "define_lpips",
     "masks",

@@ -20,6 +20,9 @@ DEFINITIONS = (
     "Dacon score: 0.2 SSIM + 0.4 SSIM in damage + 0.4 hue correlation. CIEDE2000: mean over pixels "
     "(Sharma, Wu, Dalal 2005). Colorfulness: Hasler and Süsstrunk (2003); its ratio is that to the "
     "original's.",
+    "Contrast in a region: how its pixels stand out from what is around them, by how those of the "
+    "original do, as a least-squares slope: 1 is all of it, 0 none. On what is kept: over the "
+    "pixels of real defects, which are in the original too.",
 )
 WEIGHTS = {  # of LPIPS, as `evaluate.<pair>.lpips` names them
     "reference": "the half-precision weights that PATINA_REFERENCE_WEIGHTS leads to",

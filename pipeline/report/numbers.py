@@ -29,11 +29,12 @@ KINDS = {
     "ciede2000": Kind("CIEDE2000", 2),
     "histogram_correlation": Kind("histogram correlation", 4),
     "hue_correlation": Kind("hue correlation", 4),
+    "contrast": Kind("contrast", 3),
     "f1": Kind("F1", 3),
     "iou": Kind("IoU", 3),
 }
 PLACES = {"": "", "_luma": " of luma", "_masked": " in damage", "_outside": " outside damage",
-          "_rim": " on its rim"}  # fmt: skip
+          "_rim": " on its rim", "_keep": " on what is kept"}  # fmt: skip
 UNDAMAGED_PHOTOS = "undamaged photos\u00a0↑ (dB)"  # the column of what is done to them
 
 

@@ -15,19 +15,24 @@ from pipeline.stream.streams import Stream
 
 
 class _Loader(torch.utils.data.IterableDataset[Batch | Sent | PipelineError]):
-    """A worker's share of a stream, as torch's DataLoader wants it. `slots`: each worker's.
+    """A worker's share of a stream, as torch's DataLoader wants it. `slots`: each worker's;
+    `process`: the number of this training process, and how many there are.
 
     An expected failure travels as an item: DataLoader would turn it into a RuntimeError.
     """
 
-    def __init__(self, stream: Stream, start: int, slots: list[Slots]) -> None:
-        self.stream, self.start, self.slots = stream, start, slots
+    def __init__(
+        self, stream: Stream, start: int, slots: list[Slots], process: tuple[int, int]
+    ) -> None:
+        self.stream, self.start, self.slots, self.process = stream, start, slots, process
 
     def __iter__(self) -> Iterator[Batch | Sent | PipelineError]:
         info = torch.utils.data.get_worker_info()
         worker, count = (0, 1) if info is None else (info.id, info.num_workers)
+        (rank, size), start = self.process, self.start
         # Worker 0 must make the first batch that is asked for, whatever its number.
-        share = partial(self.stream.batches, self.start, (worker + self.start) % count, count)
+        dealt = (start + rank + size * worker) % (size * count)
+        share = partial(self.stream.batches, start, dealt, size * count)
         try:
             if info is None:
                 yield from share()
@@ -38,14 +43,16 @@ class _Loader(torch.utils.data.IterableDataset[Batch | Sent | PipelineError]):
             yield error
 
 
-def load(stream: Stream, start: int, num_workers: int) -> Iterator[Batch]:
-    """Batches from `start` on, made by worker processes (0: in this one), in pinned memory where
-    there is a card."""
+def load(
+    stream: Stream, start: int, num_workers: int, rank: int = 0, size: int = 1
+) -> Iterator[Batch]:
+    """Batches ``start + rank, start + rank + size, …``, made by worker processes (0: in this one),
+    in pinned memory where there is a card."""
     if num_workers and stream.section.num_streams % num_workers:
         next(stream.batches(start, 0, num_workers))  # tells the user, in this process
     room = 3 * stream.section.batch_size * stream.section.crop**2
     loader = torch.utils.data.DataLoader(
-        _Loader(stream, start, [Slots(room) for _ in range(num_workers)]),
+        _Loader(stream, start, [Slots(room) for _ in range(num_workers)], (rank, size)),
         batch_size=None,
         num_workers=num_workers,
         multiprocessing_context="spawn" if num_workers else None,

@@ -181,7 +181,7 @@ class RestorerNet(nn.Module):
         for up, blocks, skip in reversed(list(zip(self.up, self.stages, levels[:-1], strict=True))):
             x = blocks(up(x) + skip)
         heads = F.pixel_shuffle(self.heads(x), self.fold)[..., :height, :width].float()
-        paint, forget, mask = heads.split([self.channels, 1, 1], 1)
+        paint, forget, mask = torch.split(heads, [self.channels, 1, 1], 1)
         picture = (seen[:, : self.channels] + 1) / 2
         return Outputs(paint - torch.sigmoid(forget) * picture, mask, degraded)
 

@@ -197,7 +197,7 @@ def test_nine_in_ten_are_better_than_the_worst_decile():
 def test_directions_of_all_metrics_are_told_by_their_names():
     known = set(METRICS)
     neither = {name for name in known if not has_direction(name)}
-    assert neither == {"colorfulness", "colorfulness_ratio"}
+    assert neither == {"colorfulness", "colorfulness_ratio", "contrast_masked"}
     lower = {name for name in known if is_lower_better(name)}
     assert lower == {name for name in known if name.startswith(("mse", "mae"))} | {
         "lpips", "ciede2000",

@@ -106,6 +106,18 @@ def test_starting_at_a_batch_equals_skipping_to_it(shards, mode):
         assert digests(dealt(one, 2, start), 34 - start) == expected[start:]
 
 
+@pytest.mark.parametrize(
+    ("size", "workers"), [(2, 0), (4, 0), pytest.param(2, 2, marks=pytest.mark.slow)]
+)
+@pytest.mark.parametrize("start", [0, 5])
+def test_training_processes_share_the_plan_in_turn(shards, size, workers, start):
+    one, count = stream(shards), 12
+    expected = digests(one.batches(start), count)
+    for rank in range(size):
+        own = load(one, start, workers, rank, size)
+        assert digests(own, count // size) == expected[rank::size]
+
+
 def test_starting_far_away_is_quick_and_the_same(shards):
     """Epochs are skipped by arithmetic, not by reading."""
     one = stream(shards)

@@ -166,7 +166,7 @@ def test_check_of_a_fresh_clone_says_what_to_run_first(
     told = stage("check").stdout
     first = "there is no index yet: run `patina fetch`, `patina index`; unknown as yet: those of"
     assert f"photos: 15 or so: {first} pairs\n" in told
-    assert "shards of them: aged_color, aged_published, polygons" in told
+    assert "shards of them: aged_color, colorless, aged_published, " in told
     del given["sources"]["pairs"], given["recipes"]["given"], given["synth"]["given"]
     given["train"]["dual_decoder"]["recipe"] = "shapes"
     write_params(project, given)

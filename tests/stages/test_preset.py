@@ -14,13 +14,14 @@ from tests.pipeline.test_sources import photo, put
 pytestmark = pytest.mark.slow
 
 SIX = ["aged_unet", "defect_unet", "dual_decoder", "restorer", "skip_vae", "three_stage"]
-OUTSIDE = "PATINA_PHOTOS"
+OUTSIDE, WEIGHTS = "PATINA_PHOTOS", "PATINA_REFERENCE_WEIGHTS"
 
 
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The repository's own params, and no photos from outside."""
-    monkeypatch.delenv(OUTSIDE, raising=False)
+    for name in (OUTSIDE, WEIGHTS):
+        monkeypatch.delenv(name, raising=False)
     for name in ("params.yaml", "dvc.yaml"):
         (tmp_path / name).write_bytes((ROOT / name).read_bytes())
     (tmp_path / "data/inbox").mkdir(parents=True)
@@ -42,8 +43,8 @@ def comments(text: str) -> list[str]:
     return re.findall(r"#.*", text)
 
 
-def test_the_presets_are_the_four_that_the_docs_name() -> None:
-    assert preset_names() == ["all", "art", "div2k", "published"]
+def test_the_presets_are_those_that_the_docs_name() -> None:
+    assert preset_names() == ["all", "art", "div2k", "published", "results"]
     docs = (ROOT / "docs/systems.md").read_text(encoding="utf-8")
     assert all(f"patina preset {name} " in docs for name in preset_names())
 
@@ -55,9 +56,12 @@ def test_a_preset_activates_all_six_and_is_valid(project: Path, name: str) -> No
     assert done.returncode == 0, done.stderr
     assert all(system in done.stdout for system in SIX)
     made = params(project)
-    assert sorted(made["train"]) == sorted(made["systems"]) == SIX
-    assert sorted(block["system"] for block in made["evaluate"].values()) == SIX
-    assert {block["recipe"] for block in made["train"].values()} == set(made["synth"])
+    kinds = {key: block["kind"] for key, block in made["train"].items()}
+    assert sorted(set(kinds.values())) == SIX and set(SIX) <= set(kinds)
+    assert set(made["systems"]) == set(kinds)
+    assert {block["system"] for block in made["evaluate"].values()} == set(kinds)
+    assert all(kinds[block["system"]] == block["kind"] for block in made["evaluate"].values())
+    assert {block["recipe"] for block in made["evaluate"].values()} == set(made["synth"])
     assert validate_params(project, made) == []
     text = (project / "params.yaml").read_text(encoding="utf-8")
     assert "&" not in text, "no aliases"
@@ -97,6 +101,17 @@ def test_photos_from_outside_are_those_that_the_preset_is_for(
         assert preset(project, name).returncode == 0
         assert params(project)["sources"]["folder"]["path"] == str(project / "photos" / part)
         assert params(project)["recipes"]["distorted"]["sources"] == ["folder"]
+
+
+def test_weights_of_lpips_are_those_at_hand(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = {}
+    for folder in ("", "somewhere"):
+        monkeypatch.setenv(WEIGHTS, folder)
+        done = preset(project, "results", "--photos", str(project / "photos"))
+        assert done.returncode == (1 if folder else 0)  # there are none in that folder
+        found[folder] = (params(project)["evaluate"]["dual_decoder-shapes"]["lpips"], done.stderr)
+    assert found[""][0] == found["somewhere"][0] == "official"
+    assert "somewhere/alexnet_lpips_fp16.safetensors: cannot be read" in found["somewhere"][1]
 
 
 def test_sizes_are_as_published(project: Path) -> None:

@@ -38,7 +38,7 @@ WRONG = {
     "a sheet's name": ("preview a.png --recipe aged -o a.jpg", "a.jpg: is no PNG; end its name in"),
     "a gallery's name": ("preview --gallery -o a.gif", "a.gif: is no PNG or JPG; end its name in"),
     "an overlay's name": ("lift a.png -o a", "--output a: is no PNG; end its name in .png"),
-    "a device": ("train aged_unet --device tpu", "holds no manifest"),
+    "a device": ("train aged_unet --device tpu", "tpu"),
 }
 
 

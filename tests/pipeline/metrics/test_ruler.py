@@ -25,6 +25,7 @@ def test_all_that_reports_name_is_registered():
     expected = {f"{base}{end}" for base in REGIONAL for end in ends}
     expected |= {"ms_ssim", "ms_ssim_luma", "histogram_correlation", "hue_correlation"}
     expected |= {"dacon_score", "colorfulness", "colorfulness_ratio", "ciede2000", "lpips"}
+    expected |= {"contrast_masked"}
     assert set(METRICS) == expected
     assert all(name in METRICS for name in expected) and "psnr_mask" not in METRICS
     assert all(METRICS[name].__name__ == name and METRICS[name].__doc__ for name in METRICS)
