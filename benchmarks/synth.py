@@ -40,7 +40,7 @@ class Sizes(NamedTuple):
     repeats: int = 3
     samples_per_shard: int = 128
     kernel_side: int = 512
-    processes_tiles: tuple[int, int] = (256, 200)
+    processes_tiles: tuple[int, int] = (256, 500)
     processes_repeats: int = 5
     overlays: tuple[int, int] = (14, 512)
     photos: int | None = None  # all

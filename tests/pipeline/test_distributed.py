@@ -67,8 +67,18 @@ def same_tensors(one: Path, other: Path) -> None:
             torch.testing.assert_close(found[key], value, atol=close, rtol=WEIGHTS, msg=key)
 
 
-@pytest.mark.parametrize("size", [2, 4])
-@pytest.mark.parametrize("system", SYSTEMS)
+def often(*often: tuple[str, object], of: tuple[object, ...]) -> list:
+    """Every system with each of these, but for the `often` ones in the long tier alone."""
+    return [
+        pytest.param(system, one, marks=[] if (system, one) in often else pytest.mark.long)
+        for system in SYSTEMS
+        for one in of
+    ]
+
+
+@pytest.mark.parametrize(
+    ("system", "size"), often(("dual_decoder", 4), ("three_stage", 2), ("aged_unet", 2), of=(2, 4))
+)
 def test_the_number_of_processes_changes_nothing(home: Path, system: str, size: int) -> None:
     (whole,), parts = told(home, f"{system}-1", 1), told(home, f"{system}-{size}", size)
     steps = range(len(whole["batches"]))
@@ -88,8 +98,9 @@ def test_the_number_of_processes_changes_nothing(home: Path, system: str, size: 
     same_tensors(home / f"{system}-{size}", home / f"{system}-1")
 
 
-@pytest.mark.parametrize("change", ["grown", "shrunk"])
-@pytest.mark.parametrize("system", SYSTEMS)
+@pytest.mark.parametrize(
+    ("system", "change"), often(("dual_decoder", "grown"), of=("grown", "shrunk"))
+)
 def test_another_number_of_processes_goes_on(home: Path, system: str, change: str) -> None:
     first, second = {"grown": (2, 4), "shrunk": (4, 1)}[change]
     (whole,) = told(home, f"{system}-1", 1)

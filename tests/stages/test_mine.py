@@ -161,6 +161,7 @@ def test_missing_weights_and_shards_are_told(project: Path) -> None:
     assert "best.safetensors: No such file" in refusal(project, "aged_unet")
 
 
+@pytest.mark.long
 def test_an_earlier_patch_goes_when_there_is_nothing_to_suggest(project: Path) -> None:
     params = load_yaml(project / "params.yaml")
     recipe = params["recipes"]["aged"]

@@ -79,7 +79,7 @@ def test_refusals_are_one_line_that_tells_what_to_run(tmp_path: Path) -> None:
     assert "name one with --preset" in refusal(tmp_path, "--photos", ".")
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_preset_is_run_before_but_never_over_edits(made: Path) -> None:
     params = load_yaml(made / "params.yaml")
     write_params(made, params | {"evaluate": small_params()["evaluate"]})
@@ -104,7 +104,7 @@ def test_a_preset_is_run_before_but_never_over_edits(made: Path) -> None:
         )
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_training_s_cost_adds_up_over_kills_and_is_kept(tmp_path: Path) -> None:
     folder = prepare(tmp_path)
     assert run_until(folder, "dual_decoder", 1) == -signal.SIGKILL
