@@ -99,7 +99,7 @@ class Restorer(System):
         corrupted, clean = self._seen(batch.corrupted), self._seen(batch.clean)
         colored = to_be_colored(corrupted, clean, batch.mask)
         change, mask, degraded = self._look(corrupted, self._some_of(batch.keep), colored)
-        truly = degraded_outside(corrupted, clean, batch.mask)
+        truly = degraded_outside(corrupted, clean, batch.mask, colored)
         kept = (colored * (1 - truly)).reshape(-1, 1, 1, 1) * (1 - batch.mask)
         picture = corrupted + change
         if colored.any():  # the gray that `restore` will set back teaches nothing
@@ -183,15 +183,14 @@ def to_be_colored(corrupted: Tensor, clean: Tensor, mask: Tensor) -> Tensor:
     return (gray & _any(_spread(clean))).float()
 
 
-def degraded_outside(corrupted: Tensor, clean: Tensor, mask: Tensor) -> Tensor:
+def degraded_outside(corrupted: Tensor, clean: Tensor, mask: Tensor, colored: Tensor) -> Tensor:
     """N, 1.0 for samples that differ from their target also where the mask says whole; of those
-    that are to be colored, in their gray."""
+    that are `colored` (N, as `to_be_colored` says), in their gray."""
     changed = (corrupted - clean).abs().amax(1, keepdim=True)
-    if corrupted.shape[1] == 3:
+    if colored.any():
         off = (luma(corrupted) - luma(clean)).abs()
         off = off * (off > ROUNDED)
-        colored = to_be_colored(corrupted, clean, mask).reshape(-1, 1, 1, 1)
-        changed = torch.where(colored > 0, off, changed)
+        changed = torch.where(colored.reshape(-1, 1, 1, 1) > 0, off, changed)
     return _any(changed * (mask < 0.5)).float()
 
 

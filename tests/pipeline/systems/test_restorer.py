@@ -199,7 +199,8 @@ def test_a_photo_is_degraded_if_anything_outside_the_mask_changed():
     corrupted[1, :, :4], mask[1, :, :4] = 0.9, 1  # a hole
     corrupted[2, 1, 7, 7] += 1 / 255  # one level of one channel of one pixel
     corrupted[3], mask[3, :, :4] = 0.4, 1  # both
-    assert degraded_outside(corrupted, clean, mask).tolist() == [0, 0, 1, 1]
+    colored = to_be_colored(corrupted, clean, mask)
+    assert degraded_outside(corrupted, clean, mask, colored).tolist() == [0, 0, 1, 1]
 
 
 def test_what_is_gray_outside_the_mask_and_has_a_colored_target_is_to_be_colored():
@@ -221,7 +222,9 @@ def test_a_photo_that_lacks_its_colors_alone_is_not_degraded():
     mask = torch.zeros(3, 1, 12, 12)
     corrupted[1, :, :4], mask[1, :, :4] = 0.5, 1  # a hole
     corrupted[2, :, 9, 9] += 2 / 255  # grain
-    assert degraded_outside(corrupted, clean, mask).tolist() == [0, 0, 1]
+    colored = to_be_colored(corrupted, clean, mask)
+    assert colored.tolist() == [1, 1, 1]
+    assert degraded_outside(corrupted, clean, mask, colored).tolist() == [0, 0, 1]
 
 
 @torch.no_grad()
@@ -233,21 +236,16 @@ def test_a_gray_photo_gets_colors_and_keeps_its_gray_where_it_is_whole():
     made = system.restore(x, color=True, degraded=torch.zeros(2))
     whole = made.mask < system.threshold
     assert 0.1 < whole.float().mean() < 0.9
-    composite, seen = made.composite[:1], whole[:1]
-    assert not torch.equal(composite[:, :1], composite[:, 1:2])  # colored
-    assert torch.equal((luma(composite)[seen] * 255).round(), (gray[seen] * 255).round())
-    assert torch.equal(
-        made.composite[1][whole[1].expand(3, -1, -1)], x[1][whole[1].expand(3, -1, -1)]
-    )
-    assert torch.equal(
-        made.composite[:1][~seen.expand(-1, 3, -1, -1)],
-        made.prediction[:1][~seen.expand(-1, 3, -1, -1)],
-    )
+    (composite, colors), (seen, other) = made.composite, whole
+    assert not torch.equal(composite[0], composite[1])  # colored
+    kept = luma(composite[None])[0]
+    assert torch.equal((kept[seen] * 255).round(), (gray[0][seen] * 255).round())
+    assert torch.equal(colors[other.expand(3, -1, -1)], x[1][other.expand(3, -1, -1)])
+    holes = ~seen.expand(3, -1, -1)
+    assert torch.equal(composite[holes], made.prediction[0][holes])
     plain = system.restore(x[:1], degraded=torch.zeros(1))
-    assert torch.equal(
-        plain.composite[~(plain.mask >= system.threshold).expand(-1, 3, -1, -1)],
-        x[:1][~(plain.mask >= system.threshold).expand(-1, 3, -1, -1)],
-    )
+    left = (plain.mask < system.threshold).expand(-1, 3, -1, -1)
+    assert torch.equal(plain.composite[left], x[:1][left])
 
 
 def test_the_losses_are_what_they_say():
