@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Annotated, Literal
 
 import torch
+import torch.nn.functional as F
 from pydantic import Field, model_validator
 from torch import nn
 
@@ -21,6 +22,7 @@ from pipeline.systems.restorer_blocks import BlockKind, Outputs, RestorerNet
 PLANES = 2  # keep, color
 Threshold = Annotated[float, Field(gt=0, lt=1)]
 ROUNDED = 0.6 / 255  # what rounding to bytes may move a gray by
+BARELY = 0.02  # what damage that nobody sees counts
 EPSILON = 1e-3  # of Charbonnier's distance (Zamir et al. 2021, MPRNet)
 
 
@@ -29,8 +31,9 @@ class RestorerSection(Section):
     from there down, `num_blocks` of each (also on the way up);
     `hole_weight`: what a damaged pixel counts beside a whole one's 1; a `perceptual_weight` of 0
     saves that network's time; `keep_drop`: share of the samples that train without their keep mask;
-    `threshold` and `degraded_threshold`: probability from which a pixel counts as damaged, and a
-    photo as degraded everywhere.
+    `visible_levels`: how far from the original, of 255 levels, a damaged pixel must be to count
+    fully in the mask's loss (0: all do); `threshold` and `degraded_threshold`: probability from
+    which a pixel counts as damaged, and a photo as degraded everywhere.
     """
 
     blocks: BlockKind
@@ -44,6 +47,7 @@ class RestorerSection(Section):
     perceptual_weight: Amount
     perceptual_network: FeatureNetwork
     mask_weight: Amount
+    visible_levels: Amount
     degraded_weight: Amount
     keep_drop: Share
     threshold: Threshold
@@ -99,7 +103,8 @@ class Restorer(System):
         corrupted, clean = self._seen(batch.corrupted), self._seen(batch.clean)
         colored = to_be_colored(corrupted, clean, batch.mask)
         change, mask, degraded = self._look(corrupted, self._some_of(batch.keep), colored)
-        truly = degraded_outside(corrupted, clean, batch.mask, colored)
+        off = changed(corrupted, clean, colored)
+        truly = degraded_outside(off, batch.mask)
         kept = (colored * (1 - truly)).reshape(-1, 1, 1, 1) * (1 - batch.mask)
         picture = corrupted + change
         if colored.any():  # the gray that `restore` will set back teaches nothing
@@ -107,7 +112,7 @@ class Restorer(System):
         error = self._distance(picture, clean) * (1 + (weights.hole_weight - 1) * batch.mask)
         terms = {
             "picture": weights.picture_weight * error.mean(),
-            "mask": weights.mask_weight * bce_on_logits(mask, batch.mask),
+            "mask": weights.mask_weight * self._mask_loss(mask, batch.mask, off),
             "degraded": weights.degraded_weight * bce_on_logits(degraded, truly),
         }
         if weights.perceptual_weight:
@@ -170,6 +175,15 @@ class Restorer(System):
         """A gray picture as three equal channels where the network wants three."""
         return x.expand(-1, self.channels, -1, -1)
 
+    def _mask_loss(self, logits: Tensor, mask: Tensor, off: Tensor) -> Tensor:
+        """Damage counts as far as it shows: half of a thin layer of dust differs from the photo
+        under it by a few levels, and asking for it too hides what there is to find."""
+        if not self.section.visible_levels:
+            return bce_on_logits(logits, mask)
+        shown = (off * 255 / self.section.visible_levels).clamp(BARELY, 1)
+        weight = torch.where(mask > 0.5, shown, 1)
+        return F.binary_cross_entropy_with_logits(logits, mask, weight)
+
     def _distance(self, prediction: Tensor, target: Tensor) -> Tensor:
         off = prediction - target
         if self.section.distance == "l1":
@@ -183,15 +197,20 @@ def to_be_colored(corrupted: Tensor, clean: Tensor, mask: Tensor) -> Tensor:
     return (gray & _any(_spread(clean))).float()
 
 
-def degraded_outside(corrupted: Tensor, clean: Tensor, mask: Tensor, colored: Tensor) -> Tensor:
-    """N, 1.0 for samples that differ from their target also where the mask says whole; of those
-    that are `colored` (N, as `to_be_colored` says), in their gray."""
-    changed = (corrupted - clean).abs().amax(1, keepdim=True)
+def changed(corrupted: Tensor, clean: Tensor, colored: Tensor) -> Tensor:
+    """N1HW, how far each pixel is from its target, in [0, 1]; in samples that are `colored` (N, as
+    `to_be_colored` says), its gray from the target's."""
+    off = (corrupted - clean).abs().amax(1, keepdim=True)
     if colored.any():
-        off = (luma(corrupted) - luma(clean)).abs()
-        off = off * (off > ROUNDED)
-        changed = torch.where(colored.reshape(-1, 1, 1, 1) > 0, off, changed)
-    return _any(changed * (mask < 0.5)).float()
+        gray = (luma(corrupted) - luma(clean)).abs()
+        gray = gray * (gray > ROUNDED)
+        off = torch.where(colored.reshape(-1, 1, 1, 1) > 0, gray, off)
+    return off
+
+
+def degraded_outside(off: Tensor, mask: Tensor) -> Tensor:
+    """N, 1.0 for samples that are `off` (N1HW, of `changed`) also where the mask says whole."""
+    return _any(off * (mask < 0.5)).float()
 
 
 def colored_alone(prediction: Tensor, x: Tensor) -> Tensor:

@@ -11,7 +11,7 @@ from pipeline.seeds import rng
 from pipeline.stream import Batch
 from pipeline.systems import count_parameters, make_system
 from pipeline.systems.colors import luma
-from pipeline.systems.restorer import degraded_outside, to_be_colored
+from pipeline.systems.restorer import changed, degraded_outside, to_be_colored
 from pipeline.systems.restorer_blocks import SILENCE, LayerNorm2d, NafBlock, log_size
 from tests.conftest import ROOT, load_yaml
 
@@ -200,7 +200,7 @@ def test_a_photo_is_degraded_if_anything_outside_the_mask_changed():
     corrupted[2, 1, 7, 7] += 1 / 255  # one level of one channel of one pixel
     corrupted[3], mask[3, :, :4] = 0.4, 1  # both
     colored = to_be_colored(corrupted, clean, mask)
-    assert degraded_outside(corrupted, clean, mask, colored).tolist() == [0, 0, 1, 1]
+    assert degraded_outside(changed(corrupted, clean, colored), mask).tolist() == [0, 0, 1, 1]
 
 
 def test_what_is_gray_outside_the_mask_and_has_a_colored_target_is_to_be_colored():
@@ -224,7 +224,7 @@ def test_a_photo_that_lacks_its_colors_alone_is_not_degraded():
     corrupted[2, :, 9, 9] += 2 / 255  # grain
     colored = to_be_colored(corrupted, clean, mask)
     assert colored.tolist() == [1, 1, 1]
-    assert degraded_outside(corrupted, clean, mask, colored).tolist() == [0, 0, 1]
+    assert degraded_outside(changed(corrupted, clean, colored), mask).tolist() == [0, 0, 1]
 
 
 @torch.no_grad()
@@ -332,6 +332,23 @@ def test_clean_photos_teach_to_leave_alone():
         assert system.judge(clean).max() < 0.05
     assert torch.equal(made.composite, clean)
     assert (made.prediction - clean).abs().mean() < 0.01
+
+
+def test_damage_that_hardly_shows_hardly_counts_in_the_mask():
+    clean, mask = torch.full((1, 3, 8, 8), 0.5), torch.zeros(1, 1, 8, 8)
+    mask[..., :6, :] = 1
+    corrupted = clean.clone()
+    corrupted[:, :, :2] += 24 / 255
+    corrupted[:, 1, 2:4] -= 12 / 255  # the third pair of rows is masked and as it was
+    system = restorer(**SMALL, visible_levels=24.0).train()
+    with torch.no_grad():
+        logits = system.net(torch.cat([corrupted * 2 - 1, torch.zeros(1, 2, 8, 8)], 1)).mask
+    each = nn.functional.binary_cross_entropy_with_logits(logits, mask, reduction="none")
+    weight = torch.tensor([1, 1, 0.5, 0.5, 0.02, 0.02, 1, 1]).reshape(1, 1, 8, 1)
+    found = terms_of(system, Batch(clean, corrupted, mask))["mask"]
+    assert float(found) == pytest.approx(float((each * weight).mean()), rel=1e-4)
+    plain = terms_of(restorer(**SMALL).train(), Batch(clean, corrupted, mask))["mask"]
+    assert float(plain) == pytest.approx(float(each.mean()), rel=1e-4)
 
 
 def test_the_three_heads_learn_apart_on_holes_and_noise():
