@@ -61,7 +61,9 @@ def test_a_preset_activates_all_six_and_is_valid(project: Path, name: str) -> No
     assert set(made["systems"]) == set(kinds)
     assert {block["system"] for block in made["evaluate"].values()} == set(kinds)
     assert all(kinds[block["system"]] == block["kind"] for block in made["evaluate"].values())
-    assert {block["recipe"] for block in made["evaluate"].values()} == set(made["synth"])
+    measured = {block["recipe"] for block in made["evaluate"].values()}
+    mixed = {one["recipe"] for block in made["train"].values() for one in block["mix"]}
+    assert measured | mixed == set(made["synth"])
     assert validate_params(project, made) == []
     text = (project / "params.yaml").read_text(encoding="utf-8")
     assert "&" not in text, "no aliases"

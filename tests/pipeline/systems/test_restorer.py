@@ -346,9 +346,9 @@ def test_damage_that_hardly_shows_hardly_counts_in_the_mask():
     each = nn.functional.binary_cross_entropy_with_logits(logits, mask, reduction="none")
     weight = torch.tensor([1, 1, 0.5, 0.5, 0.02, 0.02, 1, 1]).reshape(1, 1, 8, 1)
     found = terms_of(system, Batch(clean, corrupted, mask))["mask"]
-    assert float(found) == pytest.approx(float((each * weight).mean()), rel=1e-4)
+    assert found.item() == pytest.approx(float((each * weight).mean()), rel=1e-4)
     plain = terms_of(restorer(**SMALL).train(), Batch(clean, corrupted, mask))["mask"]
-    assert float(plain) == pytest.approx(float(each.mean()), rel=1e-4)
+    assert plain.item() == pytest.approx(float(each.mean()), rel=1e-4)
 
 
 def test_the_three_heads_learn_apart_on_holes_and_noise():
