@@ -152,7 +152,9 @@ def check_fit(system: System, where: str, block: TrainSection, shards: Shards) -
     if system.needs_mask and given:
         _check_masks(shards, where)
     found = {(sample.corrupted.shape[2], sample.clean.shape[2]) for sample in samples}
-    check_channels(system, where, shards.recipe.name, found)
+    name = shards.recipe.name
+    mixed = [f"{where}.mix.{n}" for n, one in enumerate(block.mix) if one.recipe == name]
+    check_channels(system, where if name == block.recipe else mixed[0], name, found)
 
 
 def start_warm(root: Path, where: str, block: TrainSection, system: System) -> None:

@@ -6,9 +6,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy import ndarray as Array
+
     from pipeline.evaluation import Evaluation
     from pipeline.report.page import Shown
     from pipeline.rows import Row
+    from pipeline.samples import Sample
 
 EACH = 6  # samples shown of the worst, of the best, and of the others
 HARMED = 3  # undamaged tiles shown: those that came back worst
@@ -68,17 +73,36 @@ def _picture_grid(job: Evaluation, rows: list[Row]) -> bytes:
     gain = showcase.gains_of(rows)
     places = np.linspace(0, len(gain) - 1, min(GRID, len(gain)))
     chosen = dict.fromkeys(list(gain)[round(place)] for place in places)
-    samples, lines = read_some(job.shards, "test", chosen), []
-    for key in chosen:
-        sample = samples[key]
+    found = read_some(job.shards, "test", chosen)
+    samples = [found[key] for key in chosen]
+    true, lines = _true_masks(samples), []
+    columns: dict[str, Array] = {}
+    for place, sample in enumerate(samples):
         made = restore_sample(job.system, sample, job.device)
         marked = made.marked(job.system.threshold)
-        mask = sample.shown_mask if marked is None else np.uint8(255) * marked
-        cells = [sample.corrupted, mask, *made.between.values(), made.composite, sample.clean]
-        label = f"{Path(sample.story['photo']['name']).stem[:18]}\n{gain[key]:+.1f} dB"
-        lines.append((label, [images.to_rgb(c) if c.ndim == 3 else c for c in cells]))
-    unknown = any(sample.mask_missing for sample in samples.values())
-    true = "true mask (gray: missing)" if unknown else "damage (true mask)"
-    found = true if marked is None else "damage found"
-    columns = ("damaged", found, *made.between, "restored", "original")
-    return plots.plot_pictures(lines, columns)
+        columns = {"damaged": sample.corrupted}
+        if marked is not None:
+            columns["damage found"] = np.uint8(255) * marked
+        elif true is not None:
+            columns[true[0]] = true[1][place]
+        columns |= {**made.between, "restored": made.composite, "original": sample.clean}
+        label = f"{Path(sample.story['photo']['name']).stem[:18]}\n{gain[sample.key]:+.1f} dB"
+        cells = [images.to_rgb(c) if c.ndim == 3 else c for c in columns.values()]
+        lines.append((label, cells))
+    return plots.plot_pictures(lines, tuple(columns))
+
+
+def _true_masks(samples: Sequence[Sample]) -> tuple[str, list[Array]] | None:
+    """What to show of samples in which nobody looked for damage, and what it is called; None: there
+    is nothing to see."""
+    import numpy as np
+
+    shown = [sample.shown_mask for sample in samples]
+    if any(sample.mask_missing for sample in samples):
+        return "true mask (gray: missing)", shown
+    if any(mask.any() for mask in shown):
+        return "damage (true mask)", shown
+    if all(sample.keep is None for sample in samples):
+        return None
+    nothing = np.zeros_like
+    return "to be kept", [nothing(s.mask) if s.keep is None else s.keep for s in samples]

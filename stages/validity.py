@@ -162,13 +162,15 @@ def _check_train(attempt: _Attempts) -> Iterator[Pair]:
         if kind and name in attempt.blocks("systems"):
             attempt(section, attempt.params, f"systems.{name}", kind.section_type)
         attempt(check_known, attempt.params, f"{where}.recipe", block.recipe, "synth")
+        places = {where: block.recipe}
         for number, one in enumerate(block.mix):
             attempt(check_known, attempt.params, f"{where}.mix.{number}", one.recipe, "synth")
-        learned = [block.recipe, *(one.recipe for one in block.mix if one.weight)]
-        stream, given = block.stream, GIVEN in learned
+            if one.weight:
+                places[f"{where}.mix.{number}"] = one.recipe
+        stream, given = block.stream, GIVEN in places.values()
         attempt.problems += stream_problems(f"{where}.stream", stream.mode, stream.augment, given)
-        for recipe in learned:
-            yield where, name, block.kind, recipe
+        for place, recipe in places.items():
+            yield place, name, block.kind, recipe
 
 
 def _check_evaluate(attempt: _Attempts) -> Iterator[Pair]:

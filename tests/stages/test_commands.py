@@ -168,6 +168,7 @@ def change(folder: Path, path: str, value: object) -> None:
     write_params(folder, params)
 
 
+MIXED = [{"recipe": "aged", "weight": 0.0}, {"recipe": "shapes", "weight": 0.5}]
 REFUSED = {
     "fetch": ["sources.folder.path", "nowhere", ["fetch"], "nowhere: is no folder"],
     "source": ["sources.foldr", {}, ["fetch"], "source 'foldr': is not known"],
@@ -198,6 +199,8 @@ REFUSED = {
                "early_stop.metric: 'val/psnrr' is not measured; use one of val/picture, val/loss"],
     "colors": ["train.aged_unet.recipe", "shapes", ["check"],
                "shapes is RGB, the system takes gray"],
+    "mixed colors": ["train.aged_unet.mix", MIXED, ["check"],
+                     "train.aged_unet.mix.1.recipe: shapes is RGB, the system takes gray"],
     "empty": ["recipes.shapes.sources", ["folder"], ["check"], "no test photos in folder"],
     "step of check": ["recipes.aged.steps", [{"on": "input"}], ["check"], "steps.0.family"],
     "folder": ["recipes.shapes.sources", ["foldr"], ["check"], "sources: 'foldr' is not among"],
@@ -225,15 +228,20 @@ def test_bad_input_gets_one_line_and_exit_1(project: Path, case: str) -> None:
     assert "Traceback" not in done.stderr
 
 
-def test_a_system_of_other_pictures_than_its_recipes_is_refused(built: Path) -> None:
+@pytest.mark.parametrize(
+    ("key", "value", "told"), [("recipe", "shapes", "recipe"), ("mix", MIXED, "mix.1.recipe")]
+)
+def test_a_system_of_other_pictures_than_its_recipes_is_refused(
+    built: Path, key: str, value: object, told: str
+) -> None:
     before = (built / "params.yaml").read_bytes()
     try:
-        change(built, "train.aged_unet.recipe", "shapes")
+        change(built, f"train.aged_unet.{key}", value)
         done = run_stage(built, "train", "aged_unet", check=False)
     finally:
         (built / "params.yaml").write_bytes(before)
-    assert done.returncode == 1 and "shapes is RGB, the system takes gray" in done.stderr
-    assert "Traceback" not in done.stderr
+    assert done.returncode == 1 and "Traceback" not in done.stderr
+    assert f"train.aged_unet.{told}: shapes is RGB, the system takes gray" in done.stderr
 
 
 def test_check_names_every_problem_at_once(project: Path) -> None:
